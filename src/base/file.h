@@ -1,0 +1,29 @@
+// Whole files: read with a bound, written so that a failure or a crash leaves the old file or the new one, never a half.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.h"
+#include "base/unique_fd.h"
+
+namespace doppel {
+
+// Opens for reading, close-on-exec. `purpose` names the step in errors: "read kernel".
+Result<UniqueFd> open_for_reading(const std::filesystem::path& path, std::string_view purpose);
+
+// The whole content of a regular file (a directory or a device is refused) of at most `limit` bytes.
+Result<std::vector<uint8_t>> read_file(const std::filesystem::path& path, uint64_t limit, std::string_view purpose);
+
+// Writes beside `path`, fsyncs, renames over it, fsyncs the directory. On failure the temporary file is removed.
+Result<> write_file_atomically(const std::filesystem::path& path, std::span<const uint8_t> content, unsigned mode = 0644);
+Result<> write_file_atomically(const std::filesystem::path& path, std::string_view content, unsigned mode = 0644);
+
+// Writes all of `content` to a descriptor, over short writes and EINTR; false with errno set on failure.
+bool write_all(int fd, std::span<const uint8_t> content);
+
+}  // namespace doppel

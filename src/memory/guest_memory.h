@@ -1,0 +1,122 @@
+// Guest physical memory: ranges over memfds, reached by bounds-checked copies.
+#pragma once
+
+#include <atomic>
+#include <bit>
+#include <cstdint>
+#include <cstring>
+#include <memory>
+#include <optional>
+#include <span>
+#include <vector>
+
+#include "base/byte_order.h"
+#include "base/result.h"
+#include "base/unique_fd.h"
+
+namespace doppel::memory {
+
+inline constexpr uint64_t kPageSize = 4096;
+
+// An immutable content of all regions, made by GuestMemory::freeze. Copies map it MAP_PRIVATE.
+struct Generation {
+    struct Range {
+        uint64_t base;
+        uint64_t size;
+        UniqueFd content;  // a memfd, sealed against writing
+    };
+    std::vector<Range> ranges;
+};
+
+// One contiguous range. `host` stays at its address for the region's life. `bytes` are guest-owned: they can change at any moment.
+struct Region {
+    uint64_t base;
+    uint64_t size;
+    bool writable;  // by the guest; the host can always write (ROM)
+    uint8_t* host;
+    UniqueFd file;
+    std::unique_ptr<std::atomic<uint64_t>[]> dirty;  // a bit a page
+
+    bool contains(uint64_t address, uint64_t length) const {
+        return address >= base && length <= size && address - base <= size - length;
+    }
+};
+
+// Regions are added before vCPUs run and stay. Copies and dirty bits are thread-safe (guest-visible races are the guest's own);
+// freeze and collect_dirty need the vCPUs stopped. Addresses are guest physical, sizes bytes.
+class GuestMemory {
+  public:
+    GuestMemory() = default;
+    ~GuestMemory();
+    GuestMemory(const GuestMemory&) = delete;
+    GuestMemory& operator=(const GuestMemory&) = delete;
+
+    // `base` and `size` are multiples of kPageSize; the range overlaps no other. Pages cost nothing until touched.
+    Result<> add_region(uint64_t base, uint64_t size, bool writable = true);
+    // The same, with the content of a frozen generation, copy-on-write.
+    Result<> add_generation(const Generation& generation);
+
+    // False, and nothing copied, unless the whole range lies in one region. `write` marks pages dirty, and writes ROM too.
+    [[nodiscard]] bool read(uint64_t address, std::span<uint8_t> to) const;
+    [[nodiscard]] bool write(uint64_t address, std::span<const uint8_t> from);
+    [[nodiscard]] bool fill(uint64_t address, uint64_t length, uint8_t value);
+
+    // One little-endian integer, fetched or stored once (a single access where it is naturally aligned).
+    template <std::unsigned_integral T>
+    [[nodiscard]] std::optional<T> load(uint64_t address) const {
+        const Region* region = find(address, sizeof(T));
+        if (region == nullptr) return std::nullopt;
+        T value;
+        const uint8_t* from = region->host + (address - region->base);
+        if (address % sizeof(T) == 0) {
+            value = __atomic_load_n(reinterpret_cast<const T*>(from), __ATOMIC_RELAXED);
+        } else {
+            std::memcpy(&value, from, sizeof value);
+        }
+        if constexpr (std::endian::native == std::endian::big) value = byte_swap(value);
+        return value;
+    }
+    template <std::unsigned_integral T>
+    [[nodiscard]] bool store(uint64_t address, T value) {
+        const Region* region = find(address, sizeof(T));
+        if (region == nullptr) return false;
+        if constexpr (std::endian::native == std::endian::big) value = byte_swap(value);
+        uint8_t* to = region->host + (address - region->base);
+        if (address % sizeof(T) == 0) {
+            __atomic_store_n(reinterpret_cast<T*>(to), value, __ATOMIC_RELAXED);
+        } else {
+            std::memcpy(to, &value, sizeof value);
+        }
+        mark_dirty(*region, address, sizeof(T));
+        return true;
+    }
+
+    // The region that holds the whole range, or nullptr. For engines (soft TLB) and for page-table updates.
+    const Region* find(uint64_t address, uint64_t length) const {
+        for (const auto& region : regions_) {
+            if (region->contains(address, length)) return region.get();
+        }
+        return nullptr;
+    }
+    std::span<const std::unique_ptr<Region>> regions() const { return regions_; }
+
+    // Dirty pages. An engine marks a page when its soft TLB gains a write entry for it, so after collect_dirty it must drop those.
+    static void mark_dirty(const Region& region, uint64_t address, uint64_t length);
+    // Guest physical addresses of the pages written since the last call, ascending; clears the bits.
+    std::vector<uint64_t> collect_dirty();
+
+    // Gives whole pages back to the host; the guest then reads zeroes. False unless the range is in one region and page-aligned.
+    [[nodiscard]] bool discard(uint64_t address, uint64_t length);
+
+    // The present content becomes an immutable generation; the running guest goes on over it copy-on-write at the same host
+    // addresses. All or nothing: on failure memory is as before.
+    Result<std::shared_ptr<const Generation>> freeze();
+
+    // Bytes of host memory in use by all regions.
+    uint64_t resident_bytes() const;
+
+  private:
+    std::vector<std::unique_ptr<Region>> regions_;
+};
+
+}  // namespace doppel::memory
