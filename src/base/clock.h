@@ -1,6 +1,7 @@
 // Time as devices and vCPUs see it: nanoseconds, injectable so that tests own it.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 
 namespace doppel {
@@ -28,8 +29,8 @@ class ManualClock final : public Clock {
     void set_realtime(uint64_t nanoseconds) { realtime_ = nanoseconds; }
 
   private:
-    uint64_t monotonic_ = 0;
-    uint64_t realtime_ = 0;
+    std::atomic<uint64_t> monotonic_ = 0;
+    std::atomic<uint64_t> realtime_ = 0;
 };
 
 }  // namespace doppel

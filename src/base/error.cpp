@@ -2,6 +2,7 @@
 
 #include <cerrno>
 #include <cstring>
+#include <utility>
 
 namespace doppel {
 
@@ -28,6 +29,13 @@ std::string cure_for(int error_number) {
 
 }  // namespace
 
+std::string printable(std::string text) {
+    for (char& c : text) {
+        if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) c = '?';
+    }
+    return text;
+}
+
 std::string Error::message() const {
     std::string line;
     for (const std::string* part : {&failed, &subject, &why}) {
@@ -36,10 +44,7 @@ std::string Error::message() const {
         line += *part;
     }
     if (!cure.empty()) line += "; " + cure;
-    for (char& c : line) {
-        if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) c = '?';
-    }
-    return line;
+    return printable(std::move(line));
 }
 
 Error Error::usage(std::string subject, std::string why, std::string cure) {

@@ -6,6 +6,9 @@
 
 namespace doppel {
 
+// The text with every control character as '?': it may come from a guest or a file, and end up on a terminal.
+std::string printable(std::string text);
+
 // The classes of failure that the command line tells apart by exit code (CLI.md, "Exit codes").
 enum class ErrorKind {
     kFailed,  // the operation could not be done: exit 1 (125 under run and exec)
@@ -20,7 +23,7 @@ struct Error {
     std::string cure;     // what the user can do
     ErrorKind kind = ErrorKind::kFailed;
 
-    // The line without the "doppel: " in front. Control characters are shown as '?': parts may come from a guest or a file.
+    // The line without the "doppel: " in front, printable.
     std::string message() const;
 
     static Error usage(std::string subject, std::string why, std::string cure = {});

@@ -1,4 +1,5 @@
-// Whole files: read with a bound, written so that a failure or a crash leaves the old file or the new one, never a half.
+// Whole files: read with a bound, written so that a failure or a crash leaves the old file or the new one, never a
+// half.
 #pragma once
 
 #include <cstdint>
@@ -20,7 +21,8 @@ Result<UniqueFd> open_for_reading(const std::filesystem::path& path, std::string
 Result<std::vector<uint8_t>> read_file(const std::filesystem::path& path, uint64_t limit, std::string_view purpose);
 
 // Writes beside `path`, fsyncs, renames over it, fsyncs the directory. On failure the temporary file is removed.
-Result<> write_file_atomically(const std::filesystem::path& path, std::span<const uint8_t> content, unsigned mode = 0644);
+Result<> write_file_atomically(const std::filesystem::path& path, std::span<const uint8_t> content,
+                               unsigned mode = 0644);
 Result<> write_file_atomically(const std::filesystem::path& path, std::string_view content, unsigned mode = 0644);
 
 // Writes all of `content` to a descriptor, over short writes and EINTR; false with errno set on failure.

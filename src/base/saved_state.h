@@ -1,15 +1,16 @@
 // Saved state: one versioned, field-tagged encoding for everything that survives a save and a restore.
 //
-// A document is a header ("DPLS", u16 encoding version, u16 zero, u32 CRC-32 of the body) and a body of fields. A field is
-// tag u16, kind u8 (1 unsigned integer, 2 bytes, 3 section), length u32, then `length` bytes; integers are 8 bytes
-// little-endian; a section's bytes are fields. Tags are unique within their section. A reader ignores tags that it does not
-// know, and keeps its default for tags that are missing: that is how a newer version adds a field.
+// A document is a header ("DPLS", u16 encoding version, u16 zero, u32 CRC-32 of the body) and a body of fields. A field
+// is tag u16, kind u8 (1 unsigned integer, 2 bytes, 3 section), length u32, then `length` bytes; integers are 8 bytes
+// little-endian; a section's bytes are fields. Tags are unique within their section. A reader ignores tags that it does
+// not know, and keeps its default for tags that are missing: that is how a newer version adds a field.
 //
 // State is described once, by a template that both directions evaluate:
 //     template <class V> void fields(V& v) { v.field(1, divisor); v.field(2, fifo); v.section(3, line); }
 // `field` takes unsigned and signed integers, bool, enums, std::array / std::vector of integers, std::string.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <concepts>
 #include <cstdint>
@@ -51,7 +52,7 @@ class StateWriter {
     }
     void put_section(uint16_t tag, const StateWriter& inner);
 
-    // The finished document.
+    // The finished document. Empty, which no reader accepts, when a field was 4 GiB or more: such bulk is no field.
     std::vector<uint8_t> finish() const;
 
   private:
@@ -67,13 +68,17 @@ class StateWriter {
     void put(uint16_t tag, uint8_t kind, std::span<const uint8_t> payload);
 
     std::vector<uint8_t> body_;
+    bool too_large_ = false;
 };
 
-// Reads a document. Input is untrusted: every length is checked; a value that does not fit its variable, an array of another
-// size, or a field of another kind is an error that `finish` reports. A failed field leaves its variable as it was.
+// Reads a document. Input is untrusted: every length is checked; a value that does not fit its variable, an array of
+// another size, or a field of another kind is an error that `finish` reports. A failed field leaves its variable as it
+// was. An enum is checked against its underlying type only: its owner checks the values.
 class StateReader {
   public:
-    // Checks header, checksum and the structure of all nested sections. `bytes` must outlive the reader.
+    // Checks header, checksum and the structure of all nested sections (at most kMaxDepth deep). `bytes` must outlive
+    // the reader.
+    static constexpr int kMaxDepth = 16;
     static Result<StateReader> parse(std::span<const uint8_t> bytes);
 
     template <StateScalar T>
@@ -130,7 +135,8 @@ class StateReader {
             if (bytes.size() % 8 != 0) return note_bad(tag, "its length is not whole"), false;
             for (size_t i = 0; i < bytes.size(); i += 8) {
                 uint64_t raw = load_le<uint64_t>(&bytes[i]);
-                if (static_cast<uint64_t>(static_cast<T>(raw)) != raw) return note_bad(tag, "a value does not fit"), false;
+                if (static_cast<uint64_t>(static_cast<T>(raw)) != raw)
+                    return note_bad(tag, "a value does not fit"), false;
                 values.push_back(static_cast<T>(raw));
             }
         }
@@ -144,8 +150,8 @@ class StateReader {
     std::string bad_;
 };
 
-// What a device, a controller or a vCPU implements to survive save and restore. `restore` either takes all of the state or
-// leaves the object unchanged. Called while the machine is paused.
+// What a device, a controller or a vCPU implements to survive save and restore. `restore` either takes all of the state
+// or leaves the object unchanged. Called while the machine is paused.
 class Saved {
   public:
     virtual ~Saved() = default;

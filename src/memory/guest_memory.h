@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <cstring>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <span>
 #include <vector>
@@ -13,10 +14,12 @@
 #include "base/byte_order.h"
 #include "base/result.h"
 #include "base/unique_fd.h"
+#include "memory/page_ranges.h"
 
 namespace doppel::memory {
 
 inline constexpr uint64_t kPageSize = 4096;
+inline constexpr uint64_t kMaxRegionSize = uint64_t{1} << 42;
 
 // An immutable content of all regions, made by GuestMemory::freeze. Copies map it MAP_PRIVATE.
 struct Generation {
@@ -24,17 +27,21 @@ struct Generation {
         uint64_t base;
         uint64_t size;
         UniqueFd content;  // a memfd, sealed against writing
+        bool writable = true;
     };
     std::vector<Range> ranges;
 };
 
-// One contiguous range. `host` stays at its address for the region's life. `bytes` are guest-owned: they can change at any moment.
+// One contiguous range. `host` stays at its address for the region's life. `bytes` are guest-owned: they can change at
+// any moment.
 struct Region {
     uint64_t base;
     uint64_t size;
     bool writable;  // by the guest; the host can always write (ROM)
     uint8_t* host;
-    UniqueFd file;
+    UniqueFd file;  // a memfd: mapped shared, or sealed and mapped copy-on-write once frozen
+    bool frozen;
+    PageRanges zeroed;                               // offsets where anonymous memory has replaced the frozen content
     std::unique_ptr<std::atomic<uint64_t>[]> dirty;  // a bit a page
 
     bool contains(uint64_t address, uint64_t length) const {
@@ -42,8 +49,9 @@ struct Region {
     }
 };
 
-// Regions are added before vCPUs run and stay. Copies and dirty bits are thread-safe (guest-visible races are the guest's own);
-// freeze and collect_dirty need the vCPUs stopped. Addresses are guest physical, sizes bytes.
+// Regions are added before vCPUs run and stay. Copies and dirty bits are thread-safe (guest-visible races are the
+// guest's own); freeze and collect_dirty need everything that writes stopped. Addresses are guest physical, sizes
+// bytes.
 class GuestMemory {
   public:
     GuestMemory() = default;
@@ -51,12 +59,14 @@ class GuestMemory {
     GuestMemory(const GuestMemory&) = delete;
     GuestMemory& operator=(const GuestMemory&) = delete;
 
-    // `base` and `size` are multiples of kPageSize; the range overlaps no other. Pages cost nothing until touched.
+    // `base` and `size` are multiples of kPageSize, `size` in (0, kMaxRegionSize]; the range overlaps no other. Pages
+    // cost nothing until touched.
     Result<> add_region(uint64_t base, uint64_t size, bool writable = true);
-    // The same, with the content of a frozen generation, copy-on-write.
+    // The same, with the content of a frozen generation, copy-on-write. All of its ranges or none.
     Result<> add_generation(const Generation& generation);
 
-    // False, and nothing copied, unless the whole range lies in one region. `write` marks pages dirty, and writes ROM too.
+    // False, and nothing copied, unless the whole range lies in one region. `write` marks pages dirty, and writes ROM
+    // too.
     [[nodiscard]] bool read(uint64_t address, std::span<uint8_t> to) const;
     [[nodiscard]] bool write(uint64_t address, std::span<const uint8_t> from);
     [[nodiscard]] bool fill(uint64_t address, uint64_t length, uint8_t value);
@@ -100,23 +110,37 @@ class GuestMemory {
     }
     std::span<const std::unique_ptr<Region>> regions() const { return regions_; }
 
-    // Dirty pages. An engine marks a page when its soft TLB gains a write entry for it, so after collect_dirty it must drop those.
+    // Dirty pages. An engine marks a page when its soft TLB gains a write entry for it, so after collect_dirty it must
+    // drop those.
     static void mark_dirty(const Region& region, uint64_t address, uint64_t length);
     // Guest physical addresses of the pages written since the last call, ascending; clears the bits.
     std::vector<uint64_t> collect_dirty();
 
-    // Gives whole pages back to the host; the guest then reads zeroes. False unless the range is in one region and page-aligned.
+    // Gives whole pages back to the host; the guest then reads zeroes. False unless the range is page-aligned and in
+    // one writable region.
     [[nodiscard]] bool discard(uint64_t address, uint64_t length);
 
-    // The present content becomes an immutable generation; the running guest goes on over it copy-on-write at the same host
-    // addresses. All or nothing: on failure memory is as before.
+    // The present content becomes an immutable generation; the running guest goes on over it copy-on-write at the same
+    // host addresses. All or nothing: on failure memory is as before.
     Result<std::shared_ptr<const Generation>> freeze();
 
-    // Bytes of host memory in use by all regions.
+    // Bytes of host memory in use by all regions. A frozen content that several memories share counts in full in each.
     uint64_t resident_bytes() const;
 
   private:
+    struct Mapping {
+        uint64_t base;
+        uint64_t size;
+        bool writable;
+        bool frozen;
+    };
+    static Result<std::unique_ptr<Region>> make_region(const Mapping& mapping, UniqueFd file);
+    Result<> check_range(uint64_t base, uint64_t size) const;
+    void open_pagemap();
+
     std::vector<std::unique_ptr<Region>> regions_;
+    UniqueFd pagemap_;         // opened early: a confined process cannot later
+    mutable std::mutex lock_;  // of the regions' `frozen`, `file` and `zeroed`
 };
 
 }  // namespace doppel::memory

@@ -1,0 +1,34 @@
+// The host system calls under guest memory: memfds and their mappings.
+#pragma once
+
+#include <cstdint>
+
+#include "base/result.h"
+#include "base/unique_fd.h"
+#include "memory/guest_memory.h"
+
+namespace doppel::memory {
+
+// A sealable memfd of `size` bytes, all holes.
+Result<UniqueFd> create_memfd(uint64_t size);
+
+// A second descriptor of the same file.
+Result<UniqueFd> duplicate(const UniqueFd& file);
+
+// After this nobody can change content or size. Fails while a shared writable mapping exists.
+bool seal(const UniqueFd& file);
+
+// Maps the whole file for reading and writing, without reserving swap. `sharing` is MAP_SHARED or MAP_PRIVATE. With an
+// address, what is mapped there is replaced; without, the kernel chooses. nullptr with errno set on failure.
+uint8_t* map_file(int file, uint64_t size, int sharing, uint8_t* address);
+
+// Replaces a range by anonymous zeroes. False, with the range as before, on failure.
+bool map_zeroes(uint8_t* address, uint64_t length);
+
+// Bytes of a frozen region that the process has to itself.
+uint64_t count_private_bytes(const UniqueFd& pagemap, const Region& region);
+
+// A sealed memfd with the present content of a frozen region; its zero pages are holes.
+Result<UniqueFd> copy_frozen(const UniqueFd& pagemap, const Region& region);
+
+}  // namespace doppel::memory
