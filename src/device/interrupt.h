@@ -13,6 +13,14 @@ class InterruptSink {
     virtual void set_level(uint32_t input, bool level) = 0;
 };
 
+// Where message-signalled interrupts go: a 32-bit little-endian store of `data` to `address` (PCI 3.0, 6.8). Thread-safe; called
+// with the raising device's lock held, so the same order of locks holds. Addresses come from the guest and may be anything.
+class MsiSink {
+  public:
+    virtual ~MsiSink() = default;
+    virtual void send(uint64_t address, uint32_t data) = 0;
+};
+
 // One input of a sink; copyable. A default-made line is connected to nothing. The sink must outlive it.
 class InterruptLine {
   public:
