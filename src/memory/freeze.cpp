@@ -22,7 +22,8 @@ struct Step {
 Result<Step> prepare(const UniqueFd& pagemap, Region& region) {
     Step step{&region, {}, {}};
     if (region.frozen) {
-        bool unchanged = pagemap && region.zeroed.count() == 0 && count_private_bytes(pagemap, region) == 0;
+        bool unchanged = pagemap && is_sealed(region.file) && region.zeroed.count() == 0 &&
+                         count_private_bytes(pagemap, region) == 0;
         if (!unchanged) {
             DOPPEL_TRY(step.successor, copy_frozen(pagemap, region));
         }
@@ -47,8 +48,8 @@ Result<> adopt_successor(Step& step) {
     return {};
 }
 
-// Turns a shared region into a private view of its own file, sealed. A mapping that cannot be sealed goes back to
-// shared.
+// Turns a shared region into a private view of its own file, sealed. A file that cannot be sealed is mapped shared
+// again; where not even that is possible the region counts as frozen over a file that nobody else has.
 Result<> seal_region(Region& region) {
     // Sealing waits for the last shared writable mapping to go.
     if (map_file(region.file.get(), region.size, MAP_PRIVATE, region.host) == nullptr) {
@@ -56,7 +57,7 @@ Result<> seal_region(Region& region) {
     }
     if (!seal(region.file)) {
         int error_number = errno;
-        map_file(region.file.get(), region.size, MAP_SHARED, region.host);
+        region.frozen = map_file(region.file.get(), region.size, MAP_SHARED, region.host) == nullptr;
         return fail(freeze_failed(region, error_number));
     }
     region.frozen = true;

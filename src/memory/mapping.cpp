@@ -118,6 +118,11 @@ bool seal(const UniqueFd& file) {
     return ::fcntl(file.get(), F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) == 0;
 }
 
+bool is_sealed(const UniqueFd& file) {
+    int seals = ::fcntl(file.get(), F_GET_SEALS);
+    return seals >= 0 && (seals & F_SEAL_WRITE) != 0;
+}
+
 uint8_t* map_file(int file, uint64_t size, int sharing, uint8_t* address) {
     int flags = sharing | MAP_NORESERVE | (address != nullptr ? MAP_FIXED : 0);
     void* mapped = ::mmap(address, size, PROT_READ | PROT_WRITE, flags, file, 0);

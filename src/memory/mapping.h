@@ -17,6 +17,7 @@ Result<UniqueFd> duplicate(const UniqueFd& file);
 
 // After this nobody can change content or size. Fails while a shared writable mapping exists.
 bool seal(const UniqueFd& file);
+bool is_sealed(const UniqueFd& file);
 
 // Maps the whole file for reading and writing, without reserving swap. `sharing` is MAP_SHARED or MAP_PRIVATE. With an
 // address, what is mapped there is replaced; without, the kernel chooses. nullptr with errno set on failure.
