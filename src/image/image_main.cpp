@@ -1,0 +1,173 @@
+// doppel-image: the verbs of `doppel image`, apart from the launcher because they need libraries that it does not.
+#include <signal.h>
+#include <sys/signalfd.h>
+
+#include <CLI/CLI.hpp>
+#include <cerrno>
+#include <cstdio>
+#include <exception>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "base/log.h"
+#include "base/progress.h"
+#include "base/sizes.h"
+#include "base/unique_fd.h"
+#include "image/catalog.h"
+#include "image/make/fetch.h"
+#include "image/make/tiny.h"
+
+namespace doppel::image {
+
+namespace {
+
+constexpr int kSuccess = 0, kFailed = 1, kUsage = 2;
+
+int report(const Error& error) {
+    write_past_progress("doppel: " + error.message() + "\n");
+    return error.kind == ErrorKind::kUsage ? kUsage : kFailed;
+}
+
+// Ctrl-C and kill become a request to stop, so that what is half made is removed.
+Result<UniqueFd> catch_signals() {
+    sigset_t signals;
+    ::sigemptyset(&signals);
+    for (int number : {SIGINT, SIGTERM, SIGHUP}) ::sigaddset(&signals, number);
+    ::sigprocmask(SIG_BLOCK, &signals, nullptr);
+    UniqueFd fd(::signalfd(-1, &signals, SFD_CLOEXEC));
+    if (!fd) return fail(Error::system("catch signals", "", errno));
+    return fd;
+}
+
+Result<> list(bool as_json) {
+    DOPPEL_TRY(Catalog catalog, Catalog::of_user());
+    DOPPEL_TRY(Listing listing, catalog.list());
+    auto array = nlohmann::json::array();
+    size_t width = 4;
+    for (const Image& image : listing.images) {
+        width = std::max(width, image.name.size());
+        array.push_back({{"name", image.name},
+                         {"arch", image.arch},
+                         {"kind", image.kind},
+                         {"size", image.size()},
+                         {"created", image.created},
+                         {"description", image.description}});
+    }
+    if (as_json) {
+        std::puts(array.dump(2, ' ', false, nlohmann::json::error_handler_t::replace).c_str());
+    } else if (!listing.images.empty()) {
+        std::printf("%-*s  %-8s  %-9s  %10s  %-20s  %s\n", static_cast<int>(width), "NAME", "ARCH", "KIND", "SIZE",
+                    "CREATED", "DESCRIPTION");
+        for (const Image& image : listing.images) {
+            std::printf("%-*s  %-8s  %-9s  %10s  %-20s  %s\n", static_cast<int>(width), image.name.c_str(),
+                        image.arch.c_str(), image.kind.c_str(), format_size_rounded(image.size()).c_str(),
+                        image.created.c_str(), image.description.c_str());
+        }
+    }
+    if (listing.damaged.empty()) return {};
+    for (size_t i = 0; i + 1 < listing.damaged.size(); i++) report(listing.damaged[i]);
+    return fail(listing.damaged.back());
+}
+
+Result<> remove(const std::vector<std::string>& names) {
+    DOPPEL_TRY(Catalog catalog, Catalog::of_user());
+    for (const std::string& name : names) {
+        DOPPEL_CHECK(catalog.remove(name));
+    }
+    return {};
+}
+
+Result<> make(const std::string& what, TinyOptions& options) {
+    if (what != kTinyName) return fail(Error::usage(what, "there is no way to make it", "what can be made: tiny"));
+    DOPPEL_TRY(UniqueFd signals, catch_signals());
+    options.stop = StopRequest(signals.get());
+    options.waiting = [] { log_warning("another process is making or removing an image; waiting for it"); };
+    DOPPEL_TRY(Catalog catalog, Catalog::of_user());
+    DOPPEL_TRY(Image image, make_tiny(catalog, options));
+    std::printf("%s (%s): %s\n", image.name.c_str(), image.arch.c_str(), image.description.c_str());
+    return {};
+}
+
+Result<> fetch(FetchOptions& options) {
+    DOPPEL_TRY(UniqueFd signals, catch_signals());
+    options.stop = StopRequest(signals.get());
+    DOPPEL_TRY(std::string version, fetch_file(options));
+    std::printf("%s %s\n", options.package.c_str(), version.c_str());
+    return {};
+}
+
+void add_archive_options(CLI::App& verb, ArchiveOptions& options) {
+    verb.add_option("--suite", options.suite, "Debian's suite to take packages from")->capture_default_str();
+    verb.add_option("--mirror", options.mirror,
+                    "address of a Debian mirror, instead of the one that apt is configured with")
+        ->envname("DOPPEL_MIRROR");
+    verb.add_option("--keyring", options.keyring, "keys to verify the mirror with, instead of Debian's");
+}
+
+struct CommandLine {
+    CLI::App app{"Make, list and remove images", "doppel image"};
+    bool as_json = false;
+    std::vector<std::string> names;
+    std::string what;
+    TinyOptions tiny;
+    FetchOptions fetching;
+    Result<> result;
+
+    CommandLine() {
+        app.require_subcommand(1);
+        app.footer("Example: doppel image make tiny && doppel run tiny");
+        CLI::App* ls = app.add_subcommand("ls", "List the images on this host");
+        ls->add_flag("--json", as_json, "as a JSON array");
+        ls->footer("Example: doppel image ls --json");
+        ls->callback([this] { result = list(as_json); });
+
+        CLI::App* rm = app.add_subcommand("rm", "Remove images");
+        rm->add_option("NAME", names, "images' names")->required();
+        rm->footer("Example: doppel image rm tiny");
+        rm->callback([this] { result = remove(names); });
+
+        CLI::App* maker = app.add_subcommand("make", "Make an image from the machine's Debian mirror");
+        maker->add_option("WHAT", what, "what to make: tiny (Debian's newest kernel, a busybox shell in memory)")
+            ->required();
+        tiny.archive.architecture = "riscv64";
+        add_archive_options(*maker, tiny.archive);
+        maker->add_option("--arch", tiny.archive.architecture, "the guest's architecture")->capture_default_str();
+        maker->add_flag("--refresh", tiny.refresh, "make it anew although it is there");
+        maker->footer("Example: doppel image make tiny --suite testing --refresh");
+        maker->callback([this] { result = make(what, tiny); });
+
+        CLI::App* fetcher = app.add_subcommand("fetch", "Take one file out of a package of the Debian archive");
+        add_archive_options(*fetcher, fetching.archive);
+        fetcher->add_option("--arch", fetching.archive.architecture,
+                            "the package's architecture, instead of the host's");
+        fetcher->add_option("PACKAGE", fetching.package, "the package's name")->required();
+        fetcher->add_option("MEMBER", fetching.member, "the file's path in the package")->required();
+        fetcher->add_option("FILE", fetching.destination, "where to write it")->required();
+        fetcher->footer("Example: doppel-image fetch qemu-user usr/bin/qemu-riscv64 ./qemu-riscv64");
+        fetcher->callback([this] { result = fetch(fetching); });
+    }
+};
+
+int run_command(int argc, char** argv) {
+    CommandLine line;
+    try {
+        line.app.parse(argc, argv);
+    } catch (const CLI::ParseError& error) {
+        if (error.get_exit_code() == 0) return line.app.exit(error);
+        return report(Error{"usage", "doppel image", error.what(), "see: doppel image --help", ErrorKind::kUsage});
+    }
+    return line.result ? kSuccess : report(line.result.error());
+}
+
+}  // namespace
+
+}  // namespace doppel::image
+
+int main(int argc, char** argv) {
+    try {
+        return doppel::image::run_command(argc, argv);
+    } catch (const std::exception& error) {
+        return doppel::image::report({"run", "doppel image", error.what(), ""});
+    }
+}

@@ -1,0 +1,141 @@
+#include "image/make/tiny.h"
+
+#include <fmt/chrono.h>
+#include <fmt/format.h>
+
+#include <ctime>
+#include <system_error>
+
+#include "base/file.h"
+#include "image/lock.h"
+#include "image/make/deb.h"
+#include "image/make/digest.h"
+#include "image/make/staging.h"
+#include "image/make/tiny_initrd.h"
+
+namespace doppel::image {
+
+namespace fs = std::filesystem;
+
+namespace {
+
+// Beside the packages: the index (about 30 MB for a whole suite), the unpacked kernel, the initrd.
+constexpr uint64_t kWorkingSpace = 96ull << 20;
+constexpr uint64_t kBusyboxLimit = 64ull << 20;
+
+struct Ingredients {
+    Package kernel;
+    Package busybox;
+};
+
+class TinyMaker {
+  public:
+    TinyMaker(const Catalog& catalog, const TinyOptions& options)
+        : catalog_(catalog), options_(options), arch_(options.archive.architecture) {}
+
+    Result<Image> make() {
+        if (!options_.refresh) {
+            if (auto there = catalog_.find(kTinyName, arch_); there && *there) return std::move(**there);
+        }
+        DOPPEL_TRY(UniqueFd lock, lock_directory(catalog_.directory(), options_.stop, options_.waiting));
+        if (!options_.refresh) {
+            if (auto there = catalog_.find(kTinyName, arch_); there && *there) return std::move(**there);
+        }
+        fs::path destination = catalog_.directory_of(kTinyName, arch_);
+        DOPPEL_TRY(Staging staging,
+                   Staging::create(catalog_.directory() / (".staging-" + destination.filename().string())));
+        DOPPEL_CHECK(fill(staging.path()));
+        DOPPEL_CHECK(staging.publish("image", destination));
+        DOPPEL_TRY(auto made, catalog_.find(kTinyName, arch_));
+        if (!made)
+            return fail(Error{"make image", kTinyName, "it was removed as soon as it was made", "make it again"});
+        return std::move(*made);
+    }
+
+  private:
+    Result<> fill(const fs::path& staging) {
+        std::error_code code;
+        fs::path image = staging / "image";
+        fs::create_directory(image, code);
+        if (code) return fail(Error::system("create directory", image, code.value()));
+        DOPPEL_CHECK(check_free_space(staging, kWorkingSpace));
+        DOPPEL_TRY(AptArchive archive, AptArchive::open(staging / "apt", options_.archive, options_.stop));
+        DOPPEL_TRY(Ingredients found, resolve(archive));
+        DOPPEL_CHECK(check_free_space(staging, found.kernel.size + found.busybox.size + kWorkingSpace));
+        DOPPEL_TRY(std::string kernel_version, take_kernel(archive, found.kernel, image / "kernel"));
+        DOPPEL_TRY(auto busybox, take_busybox(archive, found.busybox, staging / "busybox"));
+        std::string greeting =
+            fmt::format("Linux {} and busybox {}; exit powers off", kernel_version, found.busybox.version);
+        DOPPEL_CHECK(write_tiny_initrd(image / "initrd", busybox, greeting));
+        DOPPEL_CHECK(flush_to_disk(image / "initrd"));
+        return write_record(image, found, kernel_version);
+    }
+
+    Result<Ingredients> resolve(const AptArchive& archive) {
+        DOPPEL_TRY(Package newest, archive.find("linux-image-" + arch_));
+        std::string name = dependency(newest.depends, "linux-image-");
+        if (name.empty())
+            return fail(Error{"find kernel", newest.name + " " + newest.version, "it depends on no kernel package",
+                              "choose another suite with --suite"});
+        DOPPEL_TRY(Package kernel, archive.find(name));
+        DOPPEL_TRY(Package busybox, archive.find("busybox-static"));
+        return Ingredients{std::move(kernel), std::move(busybox)};
+    }
+
+    // Its version as uname -r says, which is how Debian names the file.
+    Result<std::string> take_kernel(const AptArchive& archive, const Package& package, const fs::path& destination) {
+        auto is_kernel = [](std::string_view path) {
+            return path.starts_with("boot/vmlinux-") || path.starts_with("boot/vmlinuz-");
+        };
+        DOPPEL_TRY(std::string path, take(archive, package, is_kernel, destination));
+        return path.substr(path.find('-') + 1);
+    }
+
+    Result<std::vector<uint8_t>> take_busybox(const AptArchive& archive, const Package& package,
+                                              const fs::path& destination) {
+        auto is_busybox = [](std::string_view path) { return path == "bin/busybox" || path == "usr/bin/busybox"; };
+        DOPPEL_CHECK(take(archive, package, is_busybox, destination));
+        return read_file(destination, kBusyboxLimit, "read busybox");
+    }
+
+    Result<std::string> take(const AptArchive& archive, const Package& package,
+                             const std::function<bool(std::string_view)>& wanted, const fs::path& destination) {
+        DOPPEL_TRY(fs::path deb, archive.download(package));
+        DOPPEL_TRY(std::string path, extract_from_deb(deb, wanted, destination, options_.stop));
+        std::error_code code;
+        fs::remove(deb, code);
+        return path;
+    }
+
+    Result<> write_record(const fs::path& directory, const Ingredients& found, const std::string& kernel_version) {
+        Image image;
+        image.name = kTinyName;
+        image.arch = arch_;
+        image.kind = "machine";
+        image.description = fmt::format("Debian's Linux {} with a busybox shell in memory", kernel_version);
+        image.created = fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(std::time(nullptr)));
+        // Each character that the kernel prints costs the guest a register access.
+        image.append = "quiet";
+        image.kernel_version = kernel_version;
+        image.packages = {{found.kernel.name, found.kernel.version}, {found.busybox.name, found.busybox.version}};
+        for (const char* file : {"kernel", "initrd"}) {
+            DOPPEL_TRY(image.files[file], measure_file(directory / file));
+        }
+        return write_file_atomically(directory / "image.json", to_json(image));
+    }
+
+    const Catalog& catalog_;
+    const TinyOptions& options_;
+    const std::string& arch_;
+};
+
+}  // namespace
+
+Result<Image> make_tiny(const Catalog& catalog, const TinyOptions& options) {
+    if (options.archive.architecture != "riscv64")
+        return fail(Error::usage("--arch " + options.archive.architecture, "tiny cannot be made for it yet",
+                                 "use --arch riscv64"));
+    return TinyMaker(catalog, options).make();
+}
+
+}  // namespace doppel::image

@@ -1,0 +1,77 @@
+#include "image/make/tiny_initrd.h"
+
+#include <algorithm>
+
+#include "image/make/busybox.h"
+#include "image/make/cpio.h"
+
+namespace doppel::image {
+
+namespace {
+
+// Each command is a process, some ten million instructions, that the user waits for: only what a shell needs.
+// A plain `poweroff` or `reboot` signals process 1 (busybox init/halt.c) and leaves the rest to it; hence the traps,
+// and the shell in the background, because a trap waits for a foreground command. cttyhack finds the terminal behind
+// /dev/console, which cannot be a controlling terminal itself: job control and Ctrl-C need one. login gives SIGINT its
+// default action back: a background command starts with it ignored (POSIX, 2.11 of the shell command language).
+constexpr const char* kInit = R"(#!/bin/sh
+export PATH=/bin TERM="${TERM:-linux}"
+mount -t devtmpfs devtmpfs /dev
+mount -t proc proc /proc
+mount -t sysfs sysfs /sys
+mount -t tmpfs tmpfs /run
+mkdir /dev/pts && mount -t devpts devpts /dev/pts
+hostname tiny
+trap 'poweroff -f' USR2
+trap 'halt -f' USR1
+trap 'reboot -f' TERM
+setsid cttyhack login -p -f root </dev/console >/dev/console 2>&1 &
+wait $!
+poweroff -f
+)";
+
+constexpr const char* kNeeded[] = {"sh",       "mount", "mkdir", "hostname", "setsid",
+                                   "cttyhack", "login", "halt",  "poweroff", "reboot"};
+
+Result<> write_directories(CpioWriter& cpio) {
+    for (const char* path : {"bin", "dev", "etc", "mnt", "proc", "root", "run", "sys", "usr", "var"}) {
+        DOPPEL_CHECK(cpio.directory(path));
+    }
+    DOPPEL_CHECK(cpio.directory("tmp", 01777));
+    for (const char* path : {"sbin", "usr/bin", "usr/sbin"}) {
+        DOPPEL_CHECK(cpio.link(path, "/bin"));
+    }
+    return cpio.link("var/run", "/run");
+}
+
+Result<> write_configuration(CpioWriter& cpio, const std::string& greeting) {
+    DOPPEL_CHECK(cpio.file("etc/passwd", "root::0:0:root:/root:/bin/sh\n"));
+    DOPPEL_CHECK(cpio.file("etc/group", "root:x:0:\ntty:x:5:\n"));
+    DOPPEL_CHECK(cpio.file("etc/profile", "PS1='\\h:\\w# '\n"));
+    DOPPEL_CHECK(cpio.file("etc/motd", greeting + "\n"));
+    DOPPEL_CHECK(cpio.character_device("dev/console", 5, 1));  // the kernel opens it before /init can mount /dev
+    return cpio.file("init", kInit, 0755);
+}
+
+}  // namespace
+
+Result<> write_tiny_initrd(const std::filesystem::path& path, std::span<const uint8_t> busybox,
+                           const std::string& greeting) {
+    auto applets = busybox_applets(busybox);
+    for (const char* name : kNeeded) {
+        if (std::find(applets.begin(), applets.end(), name) == applets.end())
+            return fail(Error{"make image", "busybox", std::string("it has no command \"") + name + "\"",
+                              "choose another suite with --suite"});
+    }
+    DOPPEL_TRY(CpioWriter cpio, CpioWriter::create(path));
+    DOPPEL_CHECK(write_directories(cpio));
+    DOPPEL_CHECK(cpio.file("bin/busybox", busybox, 0755));
+    for (const auto& name : applets) {
+        if (name == "busybox" || name == "init" || name == "linuxrc") continue;  // /init is ours
+        DOPPEL_CHECK(cpio.link("bin/" + name, "busybox"));
+    }
+    DOPPEL_CHECK(write_configuration(cpio, greeting));
+    return cpio.finish();
+}
+
+}  // namespace doppel::image
