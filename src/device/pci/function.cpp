@@ -90,7 +90,8 @@ void Function::apply_config() {
     size_t count = 0;
     if ((config_.get<uint16_t>(PCI_COMMAND) & PCI_COMMAND_MEMORY) != 0) {
         for (unsigned i = 0; i < kBars; i++) {
-            if (bars_[i].size != 0) decodes[count++] = {i, bar_base(i), bars_[i].size};
+            // A guest that leaves a BAR at 0 has not given it a place, whatever it enables.
+            if (bars_[i].size != 0 && bar_base(i) != 0) decodes[count++] = {i, bar_base(i), bars_[i].size};
         }
     }
     upstream_->set_decodes(slot_, std::span(decodes).first(count));
