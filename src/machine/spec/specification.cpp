@@ -1,0 +1,169 @@
+#include "machine/spec/specification.h"
+
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <fcntl.h>
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <utility>
+
+#include "base/file.h"
+
+namespace doppel::machine {
+namespace {
+
+constexpr std::array kArchitectures{std::pair{std::string_view("riscv64"), Architecture::kRiscv64}};
+constexpr std::array kEngines{std::pair{std::string_view("auto"), EngineChoice::kAuto},
+                              std::pair{std::string_view("interpret"), EngineChoice::kInterpret}};
+constexpr std::array kConsoles{
+    std::pair{std::string_view("stdio"), ConsoleKind::kStdio}, std::pair{std::string_view("file"), ConsoleKind::kFile},
+    std::pair{std::string_view("pty"), ConsoleKind::kPty}, std::pair{std::string_view("socket"), ConsoleKind::kSocket},
+    std::pair{std::string_view("none"), ConsoleKind::kNone}};
+constexpr size_t kMaxPath = 4095;       // PATH_MAX without its NUL
+constexpr size_t kMaxSocketPath = 107;  // sockaddr_un::sun_path without its NUL
+constexpr size_t kMaxAppend = 65536;    // far beyond any kernel's COMMAND_LINE_SIZE
+constexpr size_t kMaxName = 64;
+constexpr uint64_t kPage = 4096;
+
+template <class Table, class Word>
+auto value_for(const Table& table, const Word& word) -> std::optional<typename Table::value_type::second_type> {
+    for (const auto& [name, value] : table)
+        if (name == word) return value;
+    return std::nullopt;
+}
+
+template <class Table, class Value>
+std::string_view word_for(const Table& table, Value wanted) {
+    for (const auto& [name, value] : table)
+        if (value == wanted) return name;
+    return "";
+}
+
+bool takes_path(ConsoleKind kind) {
+    return kind == ConsoleKind::kFile || kind == ConsoleKind::kSocket;
+}
+
+// RFC 3629: no overlong forms, no surrogates, nothing above U+10FFFF. JSON carries nothing else.
+bool is_utf8(std::string_view text) {
+    for (size_t i = 0; i < text.size();) {
+        const auto lead = static_cast<uint8_t>(text[i]);
+        const unsigned more = lead < 0x80                   ? 0
+                              : lead >= 0xc2 && lead < 0xe0 ? 1
+                              : (lead & 0xf0) == 0xe0       ? 2
+                              : lead >= 0xf0 && lead < 0xf5 ? 3
+                                                            : 4;
+        if (more == 4 || text.size() - i <= more) return false;
+        for (unsigned k = 1; k <= more; k++)
+            if ((static_cast<uint8_t>(text[i + k]) & 0xc0) != 0x80) return false;
+        const auto second = more > 0 ? static_cast<uint8_t>(text[i + 1]) : uint8_t{0x80};
+        if ((lead == 0xe0 && second < 0xa0) || (lead == 0xed && second > 0x9f) || (lead == 0xf0 && second < 0x90) ||
+            (lead == 0xf4 && second > 0x8f))
+            return false;
+        i += more + 1;
+    }
+    return true;
+}
+
+Result<> check_text(std::string_view option, std::string_view text, size_t limit) {
+    const std::string subject(option);
+    if (text.size() > limit) return fail(Error::usage(subject, "is longer than " + std::to_string(limit) + " bytes"));
+    if (text.find('\0') != text.npos) return fail(Error::usage(subject, "contains a NUL character"));
+    if (!is_utf8(text)) return fail(Error::usage(subject, "is not UTF-8 text", "rename the file or link to it"));
+    return {};
+}
+
+bool is_name(std::string_view name) {
+    const auto alphanumeric = [](char c) {
+        return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+    };
+    if (name.empty()) return true;
+    return name.size() <= kMaxName && alphanumeric(name.front()) &&
+           std::ranges::all_of(name, [&](char c) { return alphanumeric(c) || c == '.' || c == '_' || c == '-'; });
+}
+
+Result<> check_console(const ConsoleChoice& console) {
+    if (!takes_path(console.kind)) {
+        if (!console.path.empty()) return fail(Error::usage("--console", "only file: and socket: take a path"));
+        return {};
+    }
+    if (console.path.empty())
+        return fail(Error::usage("--console", "a path is missing", "give file:PATH or socket:PATH"));
+    return check_text("--console", console.path, console.kind == ConsoleKind::kSocket ? kMaxSocketPath : kMaxPath);
+}
+
+Result<> check_boot(const Specification& s) {
+    if (s.kernel.empty() && s.firmware.empty())
+        return fail(Error::usage("--kernel", "a machine needs something to start", "give --kernel or --firmware"));
+    if (s.firmware.empty()) return {};
+    for (const auto& [option, text] :
+         {std::pair{"--kernel", &s.kernel}, {"--initrd", &s.initrd}, {"--append", &s.append}})
+        if (!text->empty())
+            return fail(
+                Error::usage(option, "does not apply to --firmware, which runs alone", "leave one of them out"));
+    return {};
+}
+
+}  // namespace
+
+std::optional<Architecture> architecture_from(std::string_view word) {
+    return value_for(kArchitectures, word);
+}
+
+std::string_view name_of(Architecture arch) {
+    return word_for(kArchitectures, arch);
+}
+
+std::optional<EngineChoice> engine_from(std::string_view word) {
+    return value_for(kEngines, word);
+}
+
+std::string_view name_of(EngineChoice engine) {
+    return word_for(kEngines, engine);
+}
+
+std::optional<ConsoleChoice> console_from(std::string_view text) {
+    const auto colon = text.find(':');
+    const auto kind = value_for(kConsoles, text.substr(0, colon));
+    if (!kind || takes_path(*kind) != (colon != text.npos)) return std::nullopt;
+    return ConsoleChoice{*kind, colon == text.npos ? std::string() : std::string(text.substr(colon + 1))};
+}
+
+std::string text_of(const ConsoleChoice& console) {
+    std::string text(word_for(kConsoles, console.kind));
+    if (takes_path(console.kind)) text += ":" + console.path;
+    return text;
+}
+
+Result<> validate(const Specification& s) {
+    if (s.cpus < 1 || s.cpus > kMaxCpus)
+        return fail(
+            Error::usage("--cpus", std::to_string(s.cpus) + " is not between 1 and " + std::to_string(kMaxCpus)));
+    if (s.memory < kMinMemory || s.memory > kMaxMemory)
+        return fail(Error::usage("--memory", std::to_string(s.memory) + " bytes is not between 16M and 1T"));
+    if (s.memory % kPage != 0)
+        return fail(Error::usage("--memory", std::to_string(s.memory) + " bytes is not a whole number of pages",
+                                 "give a multiple of 4K"));
+    DOPPEL_CHECK(check_text("--kernel", s.kernel, kMaxPath));
+    DOPPEL_CHECK(check_text("--initrd", s.initrd, kMaxPath));
+    DOPPEL_CHECK(check_text("--append", s.append, kMaxAppend));
+    DOPPEL_CHECK(check_text("--firmware", s.firmware, kMaxPath));
+    DOPPEL_CHECK(check_console(s.console));
+    if (!is_name(s.name))
+        return fail(Error::usage("--name", "is not a name", "use at most 64 letters, digits, '.', '_' and '-'"));
+    return check_boot(s);
+}
+
+Result<UniqueFd> to_memfd(const Specification& specification) {
+    const std::string json = to_json(specification);
+    UniqueFd fd(memfd_create("doppel-specification", MFD_ALLOW_SEALING));
+    if (!fd) return fail(Error::system("hand over the specification", "memfd", errno));
+    if (!write_all(fd.get(), {reinterpret_cast<const uint8_t*>(json.data()), json.size()}) ||
+        fcntl(fd.get(), F_ADD_SEALS, F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE) != 0 ||
+        lseek(fd.get(), 0, SEEK_SET) != 0)
+        return fail(Error::system("hand over the specification", "memfd", errno));
+    return fd;
+}
+
+}  // namespace doppel::machine

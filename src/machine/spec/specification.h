@@ -1,0 +1,69 @@
+// What a machine is made of, as it travels from the launcher to the machine executable: `doppel-machine --spec-fd N`.
+// JSON in a sealed memfd: it survives exec, leaves no file behind, and no reader can be raced by a writer.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "base/result.h"
+#include "base/unique_fd.h"
+
+namespace doppel::machine {
+
+inline constexpr unsigned kMaxCpus = 16;
+inline constexpr uint64_t kMinMemory = uint64_t{16} << 20;  // bytes
+inline constexpr uint64_t kMaxMemory = uint64_t{1} << 40;   // bytes; what one mapping of a 47-bit host surely holds
+
+enum class Architecture { kRiscv64 };
+enum class EngineChoice { kAuto, kInterpret };
+enum class ConsoleKind { kStdio, kFile, kPty, kSocket, kNone };
+
+// Where the machine's console goes; `path` only for kFile and kSocket.
+struct ConsoleChoice {
+    ConsoleKind kind = ConsoleKind::kStdio;
+    std::string path;
+    bool operator==(const ConsoleChoice&) const = default;
+};
+
+// Either `kernel` (with `initrd` and `append`) or `firmware`, never both. Paths are UTF-8, relative to the working
+// directory.
+struct Specification {
+    Architecture arch = Architecture::kRiscv64;
+    EngineChoice engine = EngineChoice::kAuto;
+    unsigned cpus = 1;                      // 1 .. kMaxCpus
+    uint64_t memory = uint64_t{512} << 20;  // bytes, kMinMemory .. kMaxMemory, whole pages of 4096
+    std::string kernel;                     // empty: none
+    std::string initrd;                     // empty: none
+    std::string append;                     // the kernel's command line
+    std::string firmware;                   // an ELF that starts in M mode; empty: none
+    ConsoleChoice console;
+    bool no_reboot = false;  // a guest's reboot ends the machine instead
+    std::string name;        // empty, or letters, digits, '.', '_' and '-', at most 64, a letter or digit first
+    bool operator==(const Specification&) const = default;
+};
+
+// The words of the command line and of the JSON: one spelling for both. nullopt for a word that is none.
+std::optional<Architecture> architecture_from(std::string_view word);
+std::string_view name_of(Architecture arch);
+std::optional<EngineChoice> engine_from(std::string_view word);
+std::string_view name_of(EngineChoice engine);
+// stdio, file:F, pty, socket:F, none.
+std::optional<ConsoleChoice> console_from(std::string_view text);
+std::string text_of(const ConsoleChoice& console);
+
+// Every error is of kind kUsage and its subject is the option's name: "--cpus".
+Result<> validate(const Specification& specification);
+
+// `to_json` expects a specification that is valid. `from_json` takes nothing on trust: unknown, repeated and mistyped
+// keys, wild values and anything that `validate` refuses are errors; a missing key keeps its default.
+std::string to_json(const Specification& specification);
+Result<Specification> from_json(std::string_view text);
+
+// A sealed memfd at offset 0 that holds the JSON and stays open over exec.
+Result<UniqueFd> to_memfd(const Specification& specification);
+// Reads what `to_memfd` made; does not close `fd`.
+Result<Specification> from_fd(int fd);
+
+}  // namespace doppel::machine

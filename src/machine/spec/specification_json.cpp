@@ -1,0 +1,132 @@
+// The JSON form of a specification, and the reader that takes it from a descriptor.
+#include <unistd.h>
+
+#include <cerrno>
+#include <nlohmann/json.hpp>
+#include <set>
+#include <vector>
+
+#include "machine/spec/specification.h"
+
+namespace doppel::machine {
+namespace {
+
+using Json = nlohmann::json;
+
+constexpr size_t kMaxJson = 1 << 20;  // bytes; a specification is a few hundred
+
+Error not_a_specification(std::string why) {
+    return Error{"read the specification", "", std::move(why), "", ErrorKind::kUsage};
+}
+
+Error mistyped(std::string_view option, std::string_view wanted) {
+    return Error::usage(std::string(option), "is not " + std::string(wanted));
+}
+
+Result<> take(const Json& value, std::string_view option, std::string& out) {
+    if (!value.is_string()) return fail(mistyped(option, "a text"));
+    out = value.get<std::string>();
+    return {};
+}
+
+Result<> take(const Json& value, std::string_view option, bool& out) {
+    if (!value.is_boolean()) return fail(mistyped(option, "true or false"));
+    out = value.get<bool>();
+    return {};
+}
+
+Result<> take(const Json& value, std::string_view option, uint64_t& out) {
+    if (!value.is_number_unsigned()) return fail(mistyped(option, "a whole number that is not negative"));
+    out = value.get<uint64_t>();
+    return {};
+}
+
+Result<> take(const Json& value, std::string_view option, unsigned& out) {
+    uint64_t wide = 0;
+    DOPPEL_CHECK(take(value, option, wide));
+    if (wide > kMaxCpus) return fail(mistyped(option, "between 1 and " + std::to_string(kMaxCpus)));
+    out = static_cast<unsigned>(wide);
+    return {};
+}
+
+template <class T, class Parse>
+Result<> take_word(const Json& value, std::string_view option, Parse parse, T& out) {
+    std::string word;
+    DOPPEL_CHECK(take(value, option, word));
+    const auto parsed = parse(word);
+    if (!parsed) return fail(mistyped(option, "a known word: " + word));
+    out = *parsed;
+    return {};
+}
+
+Result<> take_member(const std::string& key, const Json& value, Specification& s) {
+    if (key == "arch") return take_word(value, "--arch", architecture_from, s.arch);
+    if (key == "engine") return take_word(value, "--engine", engine_from, s.engine);
+    if (key == "cpus") return take(value, "--cpus", s.cpus);
+    if (key == "memory") return take(value, "--memory", s.memory);
+    if (key == "kernel") return take(value, "--kernel", s.kernel);
+    if (key == "initrd") return take(value, "--initrd", s.initrd);
+    if (key == "append") return take(value, "--append", s.append);
+    if (key == "firmware") return take(value, "--firmware", s.firmware);
+    if (key == "console") return take_word(value, "--console", console_from, s.console);
+    if (key == "no_reboot") return take(value, "--no-reboot", s.no_reboot);
+    if (key == "name") return take(value, "--name", s.name);
+    return fail(not_a_specification("unknown key " + key));
+}
+
+// One flat object; a key given twice is no key to trust. nullopt when it is not that.
+std::optional<Json> parse_flat_object(std::string_view text) {
+    std::set<std::string> seen;
+    bool flat = true;
+    const auto watch = [&](int depth, Json::parse_event_t event, Json& parsed) {
+        if (event == Json::parse_event_t::key) flat = flat && seen.insert(parsed.get<std::string>()).second;
+        if (event == Json::parse_event_t::array_start) flat = false;
+        if (event == Json::parse_event_t::object_start && depth > 0) flat = false;
+        return flat;
+    };
+    Json json = Json::parse(text, watch, /*allow_exceptions=*/false);
+    if (!flat || !json.is_object()) return std::nullopt;
+    return json;
+}
+
+}  // namespace
+
+std::string to_json(const Specification& s) {
+    return Json{{"arch", name_of(s.arch)},
+                {"engine", name_of(s.engine)},
+                {"cpus", s.cpus},
+                {"memory", s.memory},
+                {"kernel", s.kernel},
+                {"initrd", s.initrd},
+                {"append", s.append},
+                {"firmware", s.firmware},
+                {"console", text_of(s.console)},
+                {"no_reboot", s.no_reboot},
+                {"name", s.name}}
+        .dump(-1, ' ', false, Json::error_handler_t::replace);
+}
+
+Result<Specification> from_json(std::string_view text) {
+    if (text.size() > kMaxJson) return fail(not_a_specification("it is longer than 1 MiB"));
+    const auto json = parse_flat_object(text);
+    if (!json) return fail(not_a_specification("it is not one flat JSON object with each key once"));
+    Specification specification;
+    for (const auto& [key, value] : json->items()) DOPPEL_CHECK(take_member(key, value, specification));
+    DOPPEL_CHECK(validate(specification));
+    return specification;
+}
+
+Result<Specification> from_fd(int fd) {
+    std::string text;
+    std::vector<char> part(4096);
+    while (text.size() <= kMaxJson) {
+        const ssize_t got = ::read(fd, part.data(), part.size());
+        if (got < 0 && errno == EINTR) continue;
+        if (got < 0) return fail(Error::system("read the specification", "descriptor " + std::to_string(fd), errno));
+        if (got == 0) break;
+        text.append(part.data(), static_cast<size_t>(got));
+    }
+    return from_json(text);
+}
+
+}  // namespace doppel::machine

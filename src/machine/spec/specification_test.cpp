@@ -1,0 +1,130 @@
+#include "machine/spec/specification.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <functional>
+#include <limits>
+
+namespace doppel::machine {
+namespace {
+
+using testing::HasSubstr;
+
+Specification bootable() {
+    Specification specification;
+    specification.kernel = "Image";
+    return specification;
+}
+
+Specification with_everything() {
+    Specification s = bootable();
+    s.engine = EngineChoice::kInterpret;
+    s.cpus = 16;
+    s.memory = kMaxMemory;
+    s.initrd = "a \"quoted\" initrd\n";
+    s.append = "console=ttyS0 \xc3\xa9\xe2\x82\xac\xf0\x9f\x90\xa7";
+    s.console = {ConsoleKind::kFile, "/tmp/with:colon"};
+    s.no_reboot = true;
+    s.name = "web-1.example_2";
+    return s;
+}
+
+std::string refusal(const Specification& specification) {
+    const auto result = validate(specification);
+    if (result) return "accepted";
+    EXPECT_EQ(result.error().kind, ErrorKind::kUsage);
+    return result.error().subject;
+}
+
+std::string changed(const std::function<void(Specification&)>& change) {
+    Specification specification = bootable();
+    change(specification);
+    return refusal(specification);
+}
+
+TEST(Specification, SurvivesTheWayThroughJson) {
+    for (const auto& specification : {bootable(), with_everything()}) {
+        const auto back = from_json(to_json(specification));
+        ASSERT_TRUE(back) << back.error().message();
+        EXPECT_EQ(*back, specification);
+    }
+}
+
+TEST(Specification, SurvivesTheWayThroughAMemfdThatNobodyCanChange) {
+    const auto fd = to_memfd(with_everything());
+    ASSERT_TRUE(fd);
+    EXPECT_EQ(::write(fd->get(), "x", 1), -1);
+    const auto back = from_fd(fd->get());
+    ASSERT_TRUE(back) << back.error().message();
+    EXPECT_EQ(*back, with_everything());
+}
+
+TEST(Specification, NamesTheOptionThatIsOutOfRange) {
+    EXPECT_EQ(refusal(bootable()), "accepted");
+    EXPECT_EQ(changed([](auto& s) { s.cpus = 0; }), "--cpus");
+    EXPECT_EQ(changed([](auto& s) { s.cpus = 1000; }), "--cpus");
+    EXPECT_EQ(changed([](auto& s) { s.memory = 1024; }), "--memory");
+    EXPECT_EQ(changed([](auto& s) { s.memory = kMinMemory - 4096; }), "--memory");
+    EXPECT_EQ(changed([](auto& s) { s.memory = kMinMemory + 1; }), "--memory");
+    EXPECT_EQ(changed([](auto& s) { s.memory = std::numeric_limits<uint64_t>::max(); }), "--memory");
+    EXPECT_EQ(changed([](auto& s) { s.kernel = "latin-1 \xe9.bin"; }), "--kernel");
+    EXPECT_EQ(changed([](auto& s) { s.initrd = std::string("a\0b", 3); }), "--initrd");
+    EXPECT_EQ(changed([](auto& s) { s.append = std::string(70000, 'x'); }), "--append");
+    EXPECT_EQ(changed([](auto& s) { s.console = {ConsoleKind::kFile, ""}; }), "--console");
+    EXPECT_EQ(changed([](auto& s) { s.console = {ConsoleKind::kSocket, std::string(108, 's')}; }), "--console");
+    EXPECT_EQ(changed([](auto& s) { s.console = {ConsoleKind::kPty, "x"}; }), "--console");
+    EXPECT_EQ(changed([](auto& s) { s.name = "-leading"; }), "--name");
+    EXPECT_EQ(changed([](auto& s) { s.name = "a/b"; }), "--name");
+}
+
+TEST(Specification, StartsEitherAKernelOrFirmware) {
+    EXPECT_EQ(changed([](auto& s) { s.kernel.clear(); }), "--kernel");
+    EXPECT_EQ(changed([](auto& s) { s.firmware = "fw.elf"; }), "--kernel");
+    EXPECT_EQ(changed([](auto& s) { s.kernel.clear(), s.firmware = "fw.elf", s.append = "x"; }), "--append");
+    EXPECT_EQ(changed([](auto& s) { s.kernel.clear(), s.firmware = "fw.elf"; }), "accepted");
+}
+
+TEST(Specification, RefusesTextThatIsNotUtf8) {
+    for (const char* bad : {"\x80", "\xc0\x80", "\xc3", "\xe0\x80\x80", "\xed\xa0\x80", "\xf0\x80\x80\x80",
+                            "\xf4\x90\x80\x80", "\xf5\x80\x80\x80", "\xff"})
+        EXPECT_EQ(changed([&](auto& s) { s.append = bad; }), "--append") << bad;
+}
+
+TEST(Specification, ReadsEachConsole) {
+    EXPECT_EQ(console_from("stdio"), (ConsoleChoice{ConsoleKind::kStdio, ""}));
+    EXPECT_EQ(console_from("file:a:b"), (ConsoleChoice{ConsoleKind::kFile, "a:b"}));
+    EXPECT_EQ(console_from("socket:/s"), (ConsoleChoice{ConsoleKind::kSocket, "/s"}));
+    EXPECT_EQ(console_from("none"), (ConsoleChoice{ConsoleKind::kNone, ""}));
+    for (const char* bad : {"", "tty", "stdio:", "file", "socket", "File:x", ":x"})
+        EXPECT_EQ(console_from(bad), std::nullopt);
+    for (const char* good : {"stdio", "file:x", "pty", "socket:y", "none"})
+        EXPECT_EQ(text_of(*console_from(good)), good);
+}
+
+TEST(Specification, RefusesHostileJson) {
+    const auto error = [](std::string_view text) {
+        const auto result = from_json(text);
+        return result ? std::string("accepted") : result.error().message();
+    };
+    EXPECT_EQ(error(R"({"kernel":"k"})"), "accepted");
+    for (const char* text : {"", "null", "[]", "{", R"({"kernel":"k"} x)", R"({"kernel":["k"]})",
+                             R"({"kernel":{"a":1}})", R"({"kernel":"k","kernel":"l"})", "{\"kernel\":\"\xff\"}"})
+        EXPECT_THAT(error(text), HasSubstr("not one flat JSON object")) << text;
+    EXPECT_THAT(error(R"({"kernel":"k","disk":"d"})"), HasSubstr("unknown key disk"));
+    EXPECT_THAT(error(R"({"kernel":7})"), HasSubstr("--kernel: is not a text"));
+    EXPECT_THAT(error(R"({"kernel":"k","cpus":4294967297})"), HasSubstr("--cpus"));
+    EXPECT_THAT(error(R"({"kernel":"k","cpus":-1})"), HasSubstr("--cpus"));
+    EXPECT_THAT(error(R"({"kernel":"k","memory":1e10})"), HasSubstr("--memory"));
+    EXPECT_THAT(error(R"({"kernel":"k","memory":99999999999999999999999})"), HasSubstr("--memory"));
+    EXPECT_THAT(error(R"({"kernel":"k","no_reboot":"yes"})"), HasSubstr("--no-reboot"));
+    EXPECT_THAT(error(R"({"kernel":"k","engine":"kvm"})"), HasSubstr("--engine"));
+    EXPECT_THAT(error(R"({"kernel":"k","console":"tty"})"), HasSubstr("--console"));
+    EXPECT_THAT(error(R"({"kernel":"k\u0000"})"), HasSubstr("NUL"));
+    EXPECT_THAT(error(R"({})"), HasSubstr("--kernel or --firmware"));
+    EXPECT_THAT(error(std::string(2 << 20, ' ')), HasSubstr("longer than 1 MiB"));
+    EXPECT_THAT(error(std::string(1 << 19, '[')), HasSubstr("not one flat JSON object"));
+}
+
+}  // namespace
+}  // namespace doppel::machine
