@@ -19,10 +19,11 @@ class Device {
     virtual void write(uint64_t offset, unsigned bytes, uint64_t value) = 0;
     virtual void reset() = 0;  // to the power-on state; called under lock()
 
-    std::mutex& lock() { return lock_; }
+    // Const, so that save() can take it.
+    std::mutex& lock() const { return lock_; }
 
   private:
-    std::mutex lock_;
+    mutable std::mutex lock_;
 };
 
 }  // namespace doppel::device
