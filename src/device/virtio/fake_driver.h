@@ -1,0 +1,200 @@
+// A guest for tests: a machine of memory, a PCI host and an event loop, and a driver that finds a virtio function there
+// and drives it as a guest does, through configuration space, BARs and rings in memory.
+#pragma once
+
+#include <linux/pci_regs.h>
+#include <linux/virtio_config.h>
+#include <linux/virtio_pci.h>
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <utility>
+#include <vector>
+
+#include "base/event_loop.h"
+#include "device/pci/testing.h"
+#include "device/virtio/pci_transport.h"
+#include "memory/guest_memory.h"
+
+namespace doppel::device::virtio {
+
+inline constexpr uint64_t kFakeRam = 0x80000000;
+inline constexpr uint64_t kFakeRamSize = 4 << 20;
+inline constexpr uint64_t kFakeRom = 0x1000;  // a page that the guest cannot write
+inline constexpr uint64_t kVersion1Feature = uint64_t{1} << VIRTIO_F_VERSION_1;
+inline constexpr uint64_t kIndirectFeature = uint64_t{1} << 28;
+inline constexpr uint64_t kEventIndexFeature = uint64_t{1} << 29;
+
+inline constexpr uint16_t kNext = 1, kWrite = 2, kIndirect = 4;  // descriptor flags
+
+struct FakeMachine {
+    explicit FakeMachine(MsiSink* messages = nullptr) : pci(messages), loop(std::move(*EventLoop::create())) {
+        mapped = pci.mapped && memory.add_region(kFakeRam, kFakeRamSize).has_value() &&
+                 memory.add_region(kFakeRom, memory::kPageSize, false).has_value();
+    }
+    void add(unsigned slot, std::unique_ptr<VirtioDevice> device) {
+        mapped =
+            mapped && pci.host.add(slot, std::make_unique<PciTransport>(std::move(device), memory, *loop)).has_value();
+    }
+    // Until the I/O thread would sleep: a device that stays within its share of time needs several rounds.
+    void settle() {
+        for (int i = 0; i < 100; i++) loop->run_ready();
+    }
+    template <class T>
+    T get(uint64_t address) const {
+        return memory.load<T>(address).value_or(0);
+    }
+    template <class T>
+    void put(uint64_t address, T value) {
+        mapped = memory.store<T>(address, value) && mapped;
+    }
+
+    memory::GuestMemory memory;
+    pci::TestHost pci;
+    std::unique_ptr<EventLoop> loop;
+    bool mapped = false;  // false once anything of the scenery failed
+};
+
+// Drives one function. Copyable, so that a driver goes on with a restored machine.
+class FakeDriver {
+  public:
+    struct Descriptor {
+        uint64_t address;
+        uint32_t length;
+        uint16_t flags = 0;
+        uint16_t next = 0;
+    };
+    struct Ring {
+        uint16_t size = 0;
+        uint64_t descriptors = 0, available = 0, used = 0;
+        uint16_t next_available = 0, next_used = 0;
+        uint64_t notify = 0;  // address
+    };
+    struct Used {
+        uint16_t head;
+        uint32_t written;
+        bool operator==(const Used&) const = default;
+    };
+
+    static constexpr uint64_t kRegisters = pci::kTestLayout.window64_base + 0x10000;
+    static constexpr uint64_t kVectors = pci::kTestLayout.window32_base + 0x10000;
+
+    FakeDriver(FakeMachine& machine, unsigned slot) : machine_(&machine), slot_(slot) {}
+
+    void move_to(FakeMachine& machine) { machine_ = &machine; }
+
+    // Places the BARs and finds the structures; false when one is missing.
+    bool discover() {
+        pci::TestHost& pci = machine_->pci;
+        pci.set_config(slot_, PCI_BASE_ADDRESS_4, 8, kRegisters);
+        pci.set_config(slot_, PCI_BASE_ADDRESS_1, 4, kVectors);
+        pci.set_config(slot_, PCI_COMMAND, 2, PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER);
+        for (unsigned at = 0; (at = pci.find_capability(slot_, PCI_CAP_ID_VNDR, at)) != 0;) {
+            auto type = static_cast<unsigned>(pci.config(slot_, at + VIRTIO_PCI_CAP_CFG_TYPE, 1));
+            if (type >= structures_.size() || structures_[type] != 0) continue;
+            structures_[type] = kRegisters + pci.config(slot_, at + VIRTIO_PCI_CAP_OFFSET, 4);
+            if (type == VIRTIO_PCI_CAP_NOTIFY_CFG) {
+                notify_multiplier_ = pci.config(slot_, at + VIRTIO_PCI_NOTIFY_CAP_MULT, 4);
+            }
+            if (type == VIRTIO_PCI_CAP_PCI_CFG) window_ = at;
+        }
+        return common() != 0 && isr_address() != 0 && structures_[VIRTIO_PCI_CAP_NOTIFY_CFG] != 0 && window_ != 0;
+    }
+
+    uint64_t read(unsigned field, unsigned bytes) const { return machine_->pci.read(common() + field, bytes); }
+    void write(unsigned field, unsigned bytes, uint64_t value) const {
+        (void)machine_->pci.write(common() + field, bytes, value);
+    }
+    uint8_t status() const { return static_cast<uint8_t>(read(VIRTIO_PCI_COMMON_STATUS, 1)); }
+    void set_status(uint8_t status) const { write(VIRTIO_PCI_COMMON_STATUS, 1, status); }
+    uint8_t isr() const { return static_cast<uint8_t>(machine_->pci.read(isr_address(), 1)); }
+    uint64_t device_config() const { return structures_[VIRTIO_PCI_CAP_DEVICE_CFG]; }
+    unsigned window() const { return window_; }
+    uint64_t common() const { return structures_[VIRTIO_PCI_CAP_COMMON_CFG]; }
+
+    uint64_t offered_features() const {
+        write(VIRTIO_PCI_COMMON_DFSELECT, 4, 1);
+        uint64_t high = read(VIRTIO_PCI_COMMON_DF, 4);
+        write(VIRTIO_PCI_COMMON_DFSELECT, 4, 0);
+        return high << 32 | read(VIRTIO_PCI_COMMON_DF, 4);
+    }
+    // Up to FEATURES_OK; whether the device took them.
+    bool negotiate(uint64_t features) const {
+        set_status(VIRTIO_CONFIG_S_ACKNOWLEDGE);
+        set_status(VIRTIO_CONFIG_S_ACKNOWLEDGE | VIRTIO_CONFIG_S_DRIVER);
+        for (unsigned half : {0u, 1u}) {
+            write(VIRTIO_PCI_COMMON_GFSELECT, 4, half);
+            write(VIRTIO_PCI_COMMON_GF, 4, features >> (32 * half) & 0xffffffff);
+        }
+        set_status(VIRTIO_CONFIG_S_ACKNOWLEDGE | VIRTIO_CONFIG_S_DRIVER | VIRTIO_CONFIG_S_FEATURES_OK);
+        return (status() & VIRTIO_CONFIG_S_FEATURES_OK) != 0;
+    }
+    // Rings at `base`, which has room for 64 KiB each.
+    Ring set_up_queue(uint16_t index, uint16_t size, uint64_t base = kFakeRam) const {
+        Ring ring{.size = size, .descriptors = base, .available = base + 0x10000, .used = base + 0x20000};
+        write(VIRTIO_PCI_COMMON_Q_SELECT, 2, index);
+        write(VIRTIO_PCI_COMMON_Q_SIZE, 2, size);
+        write(VIRTIO_PCI_COMMON_Q_DESCLO, 8, ring.descriptors);
+        for (auto [field, address] : {std::pair(VIRTIO_PCI_COMMON_Q_AVAILLO, ring.available),
+                                      std::pair(VIRTIO_PCI_COMMON_Q_USEDLO, ring.used)}) {
+            write(static_cast<unsigned>(field), 4, address & 0xffffffff);
+            write(static_cast<unsigned>(field) + 4, 4, address >> 32);
+        }
+        write(VIRTIO_PCI_COMMON_Q_ENABLE, 2, 1);
+        ring.notify = structures_[VIRTIO_PCI_CAP_NOTIFY_CFG] + read(VIRTIO_PCI_COMMON_Q_NOFF, 2) * notify_multiplier_;
+        return ring;
+    }
+    void ready() const { set_status(status() | VIRTIO_CONFIG_S_DRIVER_OK); }
+    // All of the above for queue 0.
+    std::optional<Ring> start(uint64_t features, uint16_t size) {
+        if (!discover() || !negotiate(features | kVersion1Feature)) return std::nullopt;
+        Ring ring = set_up_queue(0, size);
+        ready();
+        return ring;
+    }
+
+    void describe(uint64_t table, uint16_t index, const Descriptor& descriptor) const {
+        uint64_t at = table + uint64_t{index} * 16;
+        machine_->put<uint64_t>(at, descriptor.address);
+        machine_->put<uint32_t>(at + 8, descriptor.length);
+        machine_->put<uint16_t>(at + 12, descriptor.flags);
+        machine_->put<uint16_t>(at + 14, descriptor.next);
+    }
+    void offer(Ring& ring, uint16_t head) const {
+        machine_->put<uint16_t>(ring.available + 4 + uint64_t{2} * (ring.next_available % ring.size), head);
+        machine_->put<uint16_t>(ring.available + 2, ++ring.next_available);
+    }
+    // A chain from descriptor `head` on, linked in order.
+    void submit(Ring& ring, uint16_t head, const std::vector<Descriptor>& chain) const {
+        for (size_t i = 0; i < chain.size(); i++) {
+            Descriptor descriptor = chain[i];
+            auto index = static_cast<uint16_t>(head + i);
+            if (i + 1 < chain.size()) {
+                descriptor.flags |= kNext;
+                descriptor.next = static_cast<uint16_t>(index + 1);
+            }
+            describe(ring.descriptors, index, descriptor);
+        }
+        offer(ring, head);
+    }
+    void kick(const Ring& ring) const { (void)machine_->pci.write(ring.notify, 2, 0); }
+    std::optional<Used> take(Ring& ring) const {
+        if (machine_->get<uint16_t>(ring.used + 2) == ring.next_used) return std::nullopt;
+        uint64_t at = ring.used + 4 + uint64_t{8} * (ring.next_used++ % ring.size);
+        return Used{static_cast<uint16_t>(machine_->get<uint32_t>(at)), machine_->get<uint32_t>(at + 4)};
+    }
+    bool interrupt() const { return machine_->pci.lines.level(0x20 + pci::Host::line_of(slot_, 1)); }
+
+  private:
+    uint64_t isr_address() const { return structures_[VIRTIO_PCI_CAP_ISR_CFG]; }
+
+    FakeMachine* machine_;
+    unsigned slot_;
+    std::array<uint64_t, 6> structures_{};  // address by type, 0 for those that are not there
+    uint64_t notify_multiplier_ = 0;
+    unsigned window_ = 0;
+};
+
+}  // namespace doppel::device::virtio
