@@ -1,0 +1,148 @@
+// The interpreter's vCPU: the state that handlers work on, and the slow paths behind them.
+#pragma once
+
+#include <array>
+#include <cstdint>
+
+#include "cpu/interpret/block_cache.h"
+#include "cpu/interpret/soft_tlb.h"
+#include "cpu/vcpu.h"
+#include "isa/riscv/mmu.h"
+#include "isa/riscv/semantics_atomic.h"
+#include "isa/riscv/system.h"
+
+namespace doppel::cpu::interpret {
+
+// Where the next block is, by virtual pc in the present fetch context.
+struct JumpEntry {
+    uint64_t pc = 0;
+    Block* block = nullptr;
+    uint32_t context = 0;  // 0: empty
+};
+
+class Runner final : public Vcpu, private isa::riscv::EngineHooks {
+  public:
+    explicit Runner(const VcpuParts& parts);
+    ExitReason run(uint64_t budget) override;
+
+    // For the dispatch of blocks (dispatch.h).
+    const Op* enter(uint64_t pc) {
+        JumpEntry& jump = jumps_[(pc >> 1) & (kJumpEntries - 1)];
+        if (jump.pc == pc && jump.context == fetch_context_ && budget_ > 0 && !attention_.load(std::memory_order_relaxed)) {
+            budget_ -= jump.block->count;
+            block_ = jump.block;
+            block_pc_ = pc;
+            return jump.block->ops();
+        }
+        hart_.pc = pc;
+        return nullptr;
+    }
+    uint64_t pc_of(const Op* op) const { return block_pc_ + 2 * uint64_t{op->operands.position}; }
+
+    // Fast-path lookups: the host address of `bytes` at `va`, or nullptr.
+    uint8_t* readable(uint64_t va, unsigned bytes) {
+        const TlbEntry& entry = data_tlb_->slot(va);
+        if (entry.read_tag != (((va + bytes - 1) & kPageMask) | data_space_)) return nullptr;
+        return reinterpret_cast<uint8_t*>(va + entry.offset);
+    }
+    uint8_t* writable(uint64_t va, unsigned bytes) {
+        const TlbEntry& entry = data_tlb_->slot(va);
+        if (entry.write_tag != (((va + bytes - 1) & kPageMask) | data_space_)) return nullptr;
+        return reinterpret_cast<uint8_t*>(va + entry.offset);
+    }
+
+    // Slow paths: TLB misses, page crossings, devices. False: `op` trapped, and the handler must leave.
+    [[gnu::noinline]] bool load_slow(const Op* op, uint64_t va, unsigned bytes, uint64_t& value);
+    [[gnu::noinline]] bool store_slow(const Op* op, uint64_t va, unsigned bytes, uint64_t value);
+    // Host memory for an atomic of naturally aligned `bytes`; nullptr: trapped.
+    [[gnu::noinline]] uint8_t* atomic_slow(const Op* op, uint64_t va, unsigned bytes, isa::riscv::Access access);
+    [[gnu::noinline]] void trap(const Op* op, uint64_t cause, uint64_t tval);
+    [[gnu::noinline]] void illegal(const Op* op);
+
+    // Around a function of system.h: the hart is exact while it runs. `leave_by` does what any outcome but kNext asks for.
+    void before_system(const Op* op);
+    [[gnu::noinline]] void leave_by(const Op* op, const isa::riscv::SystemResult& result);
+    isa::riscv::SystemContext system_context() { return {hart_, memory_, environment_, *this}; }
+
+  private:
+    static constexpr unsigned kJumpEntries = 4096;
+    static constexpr unsigned kFetchEntries = 256;
+    // Instructions between two looks at the clock: timers are late by at most this.
+    static constexpr int64_t kSlice = 1 << 14;
+
+    struct FetchEntry {
+        uint64_t tag = 0;  // page | address space; 0 empty
+        isa::riscv::Privilege privilege{};
+        bool whole = true;  // false: PMP splits the page, and each halfword is checked by itself
+        uint64_t physical = 0;
+        const uint8_t* host = nullptr;
+    };
+
+    // EngineHooks
+    void drop_translations(const uint64_t* address, const uint64_t* asid) override;
+    void drop_instructions() override;
+    void context_changed() override;
+
+    void drop_all_translations();
+    void drop_page(uint64_t va);
+    void drop_jumps();
+    void clear_caches();
+    void refresh_context();
+    void take_interrupt();
+    // Run about `slice` instructions (up to a block more), or exactly one.
+    void execute(int64_t slice);
+    void execute_single();
+    bool must_leave() const { return waiting_ || calling_firmware_ || attention_.load(std::memory_order_relaxed); }
+    void run_ops(const Op* op);
+    // The block, or the single instruction, at hart_.pc; nullptr: a fault was taken instead.
+    const Op* find_block();
+    const Op* find_single();
+    Block* cached_block(const FetchEntry& page);
+    // The page of `va` for fetching, nullptr: a fault was taken at hart_.pc with tval `va`.
+    const FetchEntry* fetch_page(uint64_t va);
+    bool fetch_half(uint64_t va, uint32_t& half);
+    // Fills the TLB when the page allows it. The result's `physical` is the address's.
+    isa::riscv::Translation translate_data(uint64_t va, unsigned bytes, isa::riscv::Access access);
+    bool load_part(const Op* op, uint64_t va, unsigned bytes, uint64_t& value);
+    bool load_crossing(const Op* op, uint64_t va, unsigned bytes, uint64_t& value);
+    bool store_crossing(const Op* op, uint64_t va, unsigned bytes, uint64_t value);
+    unsigned index_of(const Op* op) const { return static_cast<unsigned>(op - block_->ops()); }
+    void note_large_page(uint64_t va, uint64_t span);
+
+    isa::riscv::Hart& hart_;
+    memory::GuestMemory& memory_;
+    const device::Bus& bus_;
+    const isa::riscv::Environment& environment_;
+
+    // The block under execution, and what is left of the slice; the block's whole count is already taken from it.
+    Block* block_ = nullptr;
+    uint64_t block_pc_ = 0;
+    int64_t budget_ = 0;
+    uint64_t retired_at_slice_end_ = 0;  // hart_.retired is this minus budget_
+    bool waiting_ = false;
+    bool calling_firmware_ = false;
+
+    // What addresses mean now. The fetch context numbers (jump epoch, address space, privilege); jumps_ of others do not count.
+    uint32_t fetch_context_ = 0;
+    uint32_t jump_epoch_ = 0;
+    uint32_t translation_version_ = 0;
+    uint32_t data_space_ = 0;
+    uint32_t fetch_space_ = 0;
+    SoftTlb* data_tlb_ = nullptr;
+    isa::riscv::AccessMode data_mode_{};
+    bool mxr_ = false;
+    uint64_t pending_seen_ = 0;  // interrupts when they were last looked at
+
+    std::array<SoftTlb, 4> data_tlbs_;  // user, supervisor, supervisor with SUM, machine
+    std::array<FetchEntry, kFetchEntries> fetch_tlb_;
+    std::array<JumpEntry, kJumpEntries> jumps_;
+    AddressSpaces spaces_;
+    PageFilter fetched_pages_;  // pages with entries in jumps_
+    PageFilter large_pages_;    // 2 MiB and 1 GiB ranges with mappings of more than 4 KiB
+    bool vast_pages_ = false;   // a mapping of more than 1 GiB was used
+    uint32_t fence_number_ = 1;
+    BlockCache blocks_;
+    SingleBlock single_{};
+};
+
+}  // namespace doppel::cpu::interpret

@@ -1,0 +1,87 @@
+// The soft TLB: from a virtual page to host memory in a few instructions, per privilege and address space.
+//
+// An entry's tag is the page's address with the number of its address space in the low 12 bits, so one comparison checks both,
+// and a context switch needs no flush. An access of n bytes at `va` is looked up in the slot of va's page, by the page of its last
+// byte: one that crosses a page never matches.
+#pragma once
+
+#include <array>
+#include <cstdint>
+
+namespace doppel::cpu::interpret {
+
+inline constexpr uint64_t kPageMask = ~uint64_t{0xfff};
+inline constexpr unsigned kSpaceBits = 12;
+inline constexpr uint32_t kNoSpace = 0;  // no address space has this number, so a cleared entry matches nothing
+
+struct TlbEntry {
+    uint64_t read_tag = 0;
+    uint64_t write_tag = 0;
+    uint64_t offset = 0;  // host address minus virtual address
+};
+
+class SoftTlb {
+  public:
+    static constexpr unsigned kEntries = 1024;
+
+    TlbEntry& slot(uint64_t va) { return entries_[(va >> 12) & (kEntries - 1)]; }
+    void clear() { entries_.fill({}); }
+    // Of any address space.
+    void drop_page(uint64_t va) {
+        TlbEntry& entry = slot(va);
+        if (((entry.read_tag | entry.write_tag) & kPageMask) == (va & kPageMask)) entry = {};
+        // The tags of one entry belong to one page, or one of them is 0.
+    }
+
+  private:
+    std::array<TlbEntry, kEntries> entries_{};
+};
+
+// Which pages were cached since the last clear, approximately: never forgets one, may name too many.
+class PageFilter {
+  public:
+    void add(uint64_t number) { bits_[hash(number) / 64] |= uint64_t{1} << (hash(number) % 64); }
+    bool may_contain(uint64_t number) const { return bits_[hash(number) / 64] >> (hash(number) % 64) & 1; }
+    void clear() { bits_.fill(0); }
+
+  private:
+    static constexpr unsigned kBits = 4096;
+    static unsigned hash(uint64_t number) { return static_cast<unsigned>((number * 0x9e3779b97f4a7c15) >> 52); }
+    std::array<uint64_t, kBits / 64> bits_{};
+};
+
+// Numbers for address spaces: satp values to 12-bit numbers, forgotten one by one (sfence.vma of an ASID) or all at once.
+class AddressSpaces {
+  public:
+    // The number of `satp`; `overflowed` is set when the numbers ran out and all caches that hold numbers must be cleared.
+    uint32_t number_of(uint64_t satp, bool& overflowed) {
+        for (const Space& space : spaces_) {
+            if (space.number != kNoSpace && space.satp == satp) return space.number;
+        }
+        if (next_ == 1u << kSpaceBits) {
+            forget_all();
+            next_ = 1;
+            overflowed = true;
+        }
+        spaces_[oldest_] = {satp, next_};
+        oldest_ = (oldest_ + 1) % spaces_.size();
+        return next_++;
+    }
+    void forget(uint64_t asid) {
+        for (Space& space : spaces_) {
+            if ((space.satp >> 44 & 0xffff) == asid) space.number = kNoSpace;
+        }
+    }
+    void forget_all() { spaces_.fill({}); }
+
+  private:
+    struct Space {
+        uint64_t satp = 0;
+        uint32_t number = kNoSpace;
+    };
+    std::array<Space, 32> spaces_{};
+    size_t oldest_ = 0;
+    uint32_t next_ = 1;
+};
+
+}  // namespace doppel::cpu::interpret

@@ -1,0 +1,34 @@
+// The extensions that harts have: what misa and the device tree say comes from this one list.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+namespace doppel::isa::riscv {
+
+// In the order of the device tree's riscv,isa-extensions (single letters first).
+inline constexpr std::string_view kExtensions[] = {
+    "i",    "m",    "a",           "f",     "d",   "c",   "zicbom", "zicboz", "zicntr",  "zicond",  "zicsr",
+    "zifencei", "zihintpause", "zba",  "zbb", "zbs", "sstc",   "svadu",  "svinval", "svnapot", "svpbmt",
+};
+
+// RV64 with A, B (Zba, Zbb, Zbs), C, D, F, I, M, S and U.
+constexpr uint64_t misa_letters(std::string_view letters) {
+    uint64_t value = 0;
+    for (char c : letters) value |= uint64_t{1} << (c - 'A');
+    return value;
+}
+inline constexpr uint64_t kMisa = uint64_t{2} << 62 | misa_letters("ABCDFIMSU");
+
+// "rv64imafdc_zicbom_..._svpbmt": the older riscv,isa property.
+inline std::string isa_string() {
+    std::string text = "rv64";
+    for (std::string_view extension : kExtensions) {
+        if (extension.size() > 1) text += '_';
+        text += extension;
+    }
+    return text;
+}
+
+}  // namespace doppel::isa::riscv
