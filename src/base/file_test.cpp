@@ -181,7 +181,7 @@ TEST(UniqueFd, HasOneOwner) {
     UniqueFd first(::open("/dev/null", O_RDONLY | O_CLOEXEC));
     int number = first.get();
     UniqueFd second = std::move(first);
-    EXPECT_FALSE(first);
+    EXPECT_FALSE(first);  // NOLINT(bugprone-use-after-move): what is left behind is what this tests
     EXPECT_EQ(second.get(), number);
     second.reset();
     EXPECT_EQ(::fcntl(number, F_GETFD), -1);

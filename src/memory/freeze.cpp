@@ -3,6 +3,7 @@
 
 #include <cerrno>
 
+#include "memory/frozen_copy.h"
 #include "memory/guest_memory.h"
 #include "memory/mapping.h"
 

@@ -9,6 +9,7 @@
 #include <cerrno>
 #include <new>
 
+#include "memory/frozen_copy.h"
 #include "memory/mapping.h"
 #include "memory/pagemap.h"
 
@@ -72,8 +73,15 @@ Result<std::unique_ptr<Region>> GuestMemory::make_region(const Mapping& mapping,
     if (host == nullptr) {
         return fail(Error::system("map guest memory", fmt::format("{:#x} bytes", mapping.size), errno));
     }
-    return std::unique_ptr<Region>(new Region{mapping.base, mapping.size, mapping.writable, host, std::move(file),
-                                              mapping.frozen, PageRanges{}, std::move(dirty)});
+    auto region = std::make_unique<Region>();
+    region->base = mapping.base;
+    region->size = mapping.size;
+    region->writable = mapping.writable;
+    region->host = host;
+    region->file = std::move(file);
+    region->frozen = mapping.frozen;
+    region->dirty = std::move(dirty);
+    return region;
 }
 
 void GuestMemory::open_pagemap() {

@@ -5,7 +5,6 @@
 
 #include "base/result.h"
 #include "base/unique_fd.h"
-#include "memory/guest_memory.h"
 
 namespace doppel::memory {
 
@@ -25,11 +24,5 @@ uint8_t* map_file(int file, uint64_t size, int sharing, uint8_t* address);
 
 // Replaces a range by anonymous zeroes. False, with the range as before, on failure.
 bool map_zeroes(uint8_t* address, uint64_t length);
-
-// Bytes of a frozen region that the process has to itself.
-uint64_t count_private_bytes(const UniqueFd& pagemap, const Region& region);
-
-// A sealed memfd with the present content of a frozen region; its zero pages are holes.
-Result<UniqueFd> copy_frozen(const UniqueFd& pagemap, const Region& region);
 
 }  // namespace doppel::memory
