@@ -1,0 +1,221 @@
+#include "cli/plan.h"
+
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <optional>
+#include <string_view>
+#include <utility>
+
+#include "cli/recognise.h"
+#include "cli/values.h"
+
+namespace doppel::cli {
+namespace {
+
+using machine::Specification;
+
+constexpr std::string_view kMakeable = "tiny";  // the images that `doppel image make` makes
+constexpr std::array kPlannedArchitectures{std::string_view("x86_64"), std::string_view("aarch64")};
+constexpr std::array kPlannedEngines{std::string_view("translate"), std::string_view("check"), std::string_view("kvm")};
+constexpr std::array kLevels{std::string_view("auto"), std::string_view("machine"), std::string_view("container"),
+                             std::string_view("program")};
+constexpr std::array kMachineOptions{std::string_view("--kernel"),  std::string_view("--initrd"),
+                                     std::string_view("--append"),  std::string_view("--firmware"),
+                                     std::string_view("--console"), std::string_view("--no-reboot"),
+                                     std::string_view("--engine")};
+
+bool contains(const auto& words, std::string_view word) {
+    return std::ranges::find(words, word) != words.end();
+}
+
+Error run_failed(std::string subject, std::string why, std::string cure = {}) {
+    return Error{"run", std::move(subject), std::move(why), std::move(cure)};
+}
+
+// The machine's own values, in one place with their errors; ranges are validate()'s.
+Result<> take_machine_values(const Arguments& arguments, Specification& s) {
+    if (const auto cpus = arguments.value("--cpus")) {
+        DOPPEL_TRY(const uint64_t count, parse_count("--cpus", *cpus));
+        s.cpus = static_cast<unsigned>(std::min<uint64_t>(count, ~0U));
+    }
+    if (const auto memory = arguments.value("--memory")) {
+        DOPPEL_TRY(s.memory, parse_size("--memory", *memory));
+    }
+    if (const auto console = arguments.value("--console")) {
+        const auto choice = machine::console_from(*console);
+        if (!choice)
+            return fail(Error::usage("--console", *console + " is no console",
+                                     "give stdio, file:FILE, pty, socket:FILE or none"));
+        s.console = *choice;
+    }
+    s.no_reboot = arguments.has("--no-reboot");
+    for (const auto& [option, path] : {std::pair{"--kernel", &s.kernel},
+                                       {"--initrd", &s.initrd},
+                                       {"--append", &s.append},
+                                       {"--firmware", &s.firmware}}) {
+        const auto value = arguments.value(option);
+        if (value && value->empty() && path != &s.append) return fail(Error::usage(option, "its value is empty"));
+        *path = value.value_or("");
+    }
+    return {};
+}
+
+// -i and -t say what a machine's console on stdio is anyway; elsewhere they cannot hold.
+Result<> check_terminal(const Arguments& arguments, const Specification& s) {
+    for (const char* option : {"-i", "-t"})
+        if (arguments.has(option) && s.console.kind != machine::ConsoleKind::kStdio)
+            return fail(
+                Error::usage(option, "does not apply to --console " + text_of(s.console), "leave one of them out"));
+    if (arguments.has("-t") && isatty(STDIN_FILENO) == 0)
+        return fail(Error::usage("-t", "standard input is not a terminal", "leave it out"));
+    return {};
+}
+
+Result<> choose_arch(const Arguments& arguments, Plan& plan) {
+    const auto asked = arguments.value("--arch");
+    plan.arch_was_asked = asked.has_value();
+    if (!asked) {
+        plan.arch = {"riscv64", "the only architecture that machines are built for so far"};
+    } else if (machine::architecture_from(*asked)) {
+        plan.arch = {*asked, "asked by --arch"};
+    } else if (contains(kPlannedArchitectures, *asked)) {
+        return fail(not_built("run --arch " + *asked));
+    } else {
+        return fail(Error::usage("--arch", *asked + " is no architecture", "give riscv64"));
+    }
+    plan.specification.arch = *machine::architecture_from(plan.arch.value);
+    return {};
+}
+
+Result<> choose_engine(const Arguments& arguments, Plan& plan) {
+    const std::string asked = arguments.value("--engine").value_or("auto");
+    if (contains(kPlannedEngines, asked)) return fail(not_built("run --engine " + asked));
+    if (!machine::engine_from(asked))
+        return fail(Error::usage("--engine", asked + " is no engine", "give auto or interpret"));
+    plan.specification.engine = machine::EngineChoice::kInterpret;
+    plan.engine = {"interpret", asked == "auto" ? "the only engine that is built so far" : "asked by --engine"};
+    return {};
+}
+
+// The level that --as asks for, or nothing under auto.
+Result<std::optional<std::string>> asked_level(const Arguments& arguments) {
+    const std::string asked = arguments.value("--as").value_or("auto");
+    if (!contains(kLevels, asked))
+        return fail(Error::usage("--as", asked + " is no level", "give machine, container, program or auto"));
+    if (asked == "auto") return std::optional<std::string>();
+    if (asked != "machine")
+        for (const auto option : kMachineOptions)
+            if (arguments.has(option))
+                return fail(
+                    Error::usage(std::string(option), "only a machine has it, not a " + asked, "leave --as out"));
+    return std::optional(asked);
+}
+
+bool asks_for_machine(const Arguments& arguments) {
+    return std::ranges::any_of(kMachineOptions, [&](std::string_view option) { return arguments.has(option); });
+}
+
+std::string_view level_of(const Recognised& what) {
+    switch (what.content) {
+        case Content::kImage:
+        case Content::kArchive:
+            return "container";
+        case Content::kProgram:
+            return "program";
+        case Content::kTree:
+        case Content::kDisk:
+        case Content::kKernel:
+        case Content::kUnknown:
+            break;
+    }
+    return "machine";
+}
+
+Error refuse_path(const std::string& path, const Recognised& what, const std::optional<std::string>& as,
+                  bool machine_options) {
+    if (what.content == Content::kKernel) return run_failed(path, "it is a Linux kernel", "use --kernel " + path);
+    if (what.content == Content::kUnknown && !as)
+        return run_failed(path, "it is " + what.kind, "name a raw disk by --disk, once that is built");
+    const std::string level = as ? *as : machine_options ? "machine" : std::string(level_of(what));
+    return run_failed(path, "it is " + what.kind + ", and running one as a " + level + " is not built yet");
+}
+
+Result<> choose_image(const Arguments& arguments, const image::Catalog& catalog, const std::string& name, Plan& plan) {
+    DOPPEL_TRY(const auto image, catalog.find(name, plan.arch_was_asked ? plan.arch.value : std::string()));
+    if (!image && name != kMakeable) {
+        const bool is_file = access(name.c_str(), F_OK) == 0;
+        return fail(run_failed(name, "there is no image of that name",
+                               is_file ? "for the file, say ./" + name : "doppel image ls lists the images"));
+    }
+    if (image && image->kind != "machine") return fail(not_built("run an image that is a " + image->kind));
+    if (arguments.operands().size() > 1)
+        return fail(run_failed(arguments.operands()[1], "running a command inside a machine is not built yet"));
+    plan.image = name;
+    if (plan.level.why.empty()) plan.level = {"machine", "the image " + name + " is a machine"};
+    if (!plan.arch_was_asked && image) {
+        const auto arch = machine::architecture_from(image->arch);
+        if (!arch) return fail(not_built("run an image for " + image->arch));
+        plan.specification.arch = *arch;
+        plan.arch = {image->arch, "the image's only one"};
+    }
+    return {};
+}
+
+Result<> choose_level(const Arguments& arguments, const image::Catalog& catalog, Plan& plan) {
+    DOPPEL_TRY(const auto as, asked_level(arguments));
+    const bool machine_options = asks_for_machine(arguments);
+    if (as) plan.level = {*as, "asked by --as"};
+    if (arguments.operands().empty()) {
+        if (!arguments.has("--kernel") && !arguments.has("--firmware"))
+            return fail(Error::usage("run", "there is nothing to run",
+                                     "give an image such as tiny, a path, --kernel or --firmware"));
+        if (!as)
+            plan.level = {"machine",
+                          std::string(arguments.has("--kernel") ? "--kernel" : "--firmware") + " is a machine's"};
+        return {};
+    }
+    const std::string& what = arguments.operands()[0];
+    if (what.empty()) return fail(Error::usage("run", "WHAT is empty", "give an image such as tiny, or a path"));
+    if (what.find('/') != what.npos) {
+        DOPPEL_TRY(const Recognised found, recognise(what));
+        return fail(refuse_path(what, found, as, machine_options));
+    }
+    if (arguments.has("--firmware"))
+        return fail(Error::usage("--firmware", "does not apply to an image, which has a kernel of its own",
+                                 "leave one of them out"));
+    if (as && *as != "machine") return fail(not_built("run an image as a " + *as));
+    return choose_image(arguments, catalog, what, plan);
+}
+
+}  // namespace
+
+Result<Plan> make_plan(const Arguments& arguments, const image::Catalog& catalog) {
+    if (arguments.has("--json") && !arguments.has("--explain"))
+        return fail(Error::usage("--json", "does not apply without --explain"));
+    Plan plan;
+    DOPPEL_CHECK(take_machine_values(arguments, plan.specification));
+    DOPPEL_CHECK(choose_arch(arguments, plan));
+    DOPPEL_CHECK(choose_engine(arguments, plan));
+    DOPPEL_CHECK(check_terminal(arguments, plan.specification));
+    DOPPEL_CHECK(choose_level(arguments, catalog, plan));
+    // An image's kernel is not known yet; everything else is checked before an image is made for nothing.
+    Specification whole = plan.specification;
+    if (!plan.image.empty() && whole.kernel.empty()) whole.kernel = "kernel";
+    DOPPEL_CHECK(machine::validate(whole));
+    if (!whole.initrd.empty() && plan.image.empty() && plan.specification.kernel.empty())
+        return fail(Error::usage("--initrd", "needs --kernel"));
+    return plan;
+}
+
+Result<> add_image(Plan& plan, const image::Image& image) {
+    Specification& s = plan.specification;
+    if (s.kernel.empty()) s.kernel = image.kernel();
+    if (s.initrd.empty()) s.initrd = image.initrd();
+    if (!image.append.empty()) s.append = s.append.empty() ? image.append : image.append + " " + s.append;
+    return machine::validate(s);
+}
+
+}  // namespace doppel::cli

@@ -1,0 +1,33 @@
+// What `doppel run` will do, decided before anything is done: level, architecture, engine and why, and the machine.
+#pragma once
+
+#include <string>
+
+#include "base/result.h"
+#include "cli/arguments.h"
+#include "image/catalog.h"
+#include "machine/spec/specification.h"
+
+namespace doppel::cli {
+
+struct Choice {
+    std::string value;
+    std::string why;
+};
+
+struct Plan {
+    Choice level;
+    Choice arch;
+    Choice engine;
+    bool arch_was_asked = false;
+    std::string image;                     // the image's name; empty without one
+    machine::Specification specification;  // of an image only what the options say, until `add_image`
+};
+
+// Looks at WHAT, but neither makes nor starts anything. Wrong requests are kUsage, impossible and unbuilt ones kFailed.
+Result<Plan> make_plan(const Arguments& arguments, const image::Catalog& catalog);
+
+// Puts the image's kernel, initrd and command line under what the options said, and checks the whole.
+Result<> add_image(Plan& plan, const image::Image& image);
+
+}  // namespace doppel::cli

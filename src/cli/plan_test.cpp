@@ -1,0 +1,141 @@
+#include "cli/plan.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+
+namespace doppel::cli {
+namespace {
+
+namespace fs = std::filesystem;
+using testing::HasSubstr;
+
+class PlanTest : public testing::Test {
+  protected:
+    void SetUp() override {
+        std::string pattern = fs::temp_directory_path() / "doppel-plan-XXXXXX";
+        folder_ = mkdtemp(pattern.data());
+    }
+    void TearDown() override { fs::remove_all(folder_); }
+
+    Result<Plan> plan(const std::vector<std::string>& words) {
+        const auto arguments = Arguments::parse(*find_verb(verbs(), "run"), words);
+        if (!arguments) return fail(arguments.error());
+        return make_plan(*arguments, image::Catalog(folder_ / "images"));
+    }
+    std::string usage(const std::vector<std::string>& words) { return error(words, ErrorKind::kUsage); }
+    std::string failure(const std::vector<std::string>& words) { return error(words, ErrorKind::kFailed); }
+    std::string file(const std::string& name, std::string_view content) {
+        std::ofstream(folder_ / name) << content;
+        return folder_ / name;
+    }
+
+    fs::path folder_;
+
+  private:
+    std::string error(const std::vector<std::string>& words, ErrorKind kind) {
+        const auto made = plan(words);
+        if (made) return "accepted";
+        EXPECT_EQ(made.error().kind, kind) << made.error().message();
+        return made.error().message();
+    }
+};
+
+TEST_F(PlanTest, TakesAKernelForAMachine) {
+    const auto made = plan({"--kernel", "Image", "--initrd", "i", "--append", "quiet", "--cpus", "4", "--memory", "2G",
+                            "--console", "file:log", "--no-reboot"});
+    ASSERT_TRUE(made) << made.error().message();
+    EXPECT_EQ(made->level.value, "machine");
+    EXPECT_EQ(made->arch.value, "riscv64");
+    EXPECT_EQ(made->engine.value, "interpret");
+    const auto& s = made->specification;
+    EXPECT_EQ(s.kernel, "Image");
+    EXPECT_EQ(s.initrd, "i");
+    EXPECT_EQ(s.append, "quiet");
+    EXPECT_EQ(s.cpus, 4u);
+    EXPECT_EQ(s.memory, uint64_t{2} << 30);
+    EXPECT_EQ(s.console, (machine::ConsoleChoice{machine::ConsoleKind::kFile, "log"}));
+    EXPECT_TRUE(s.no_reboot);
+}
+
+TEST_F(PlanTest, RunsFirmwareAlone) {
+    EXPECT_EQ(plan({"--firmware", "fw.elf"})->specification.firmware, "fw.elf");
+    EXPECT_THAT(usage({"--firmware", "fw.elf", "--kernel", "k"}), HasSubstr("--kernel: does not apply"));
+    EXPECT_THAT(usage({"--firmware", "fw.elf", "tiny"}), HasSubstr("--firmware: does not apply"));
+}
+
+TEST_F(PlanTest, PutsTheOptionsOverTheImage) {
+    auto made = plan({"--append", "debug", "tiny"});
+    ASSERT_TRUE(made) << made.error().message();
+    EXPECT_EQ(made->image, "tiny");
+    image::Image image;
+    image.name = "tiny";
+    image.arch = "riscv64";
+    image.kind = "machine";
+    image.append = "console=ttyS0";
+    image.directory = "/images/tiny-riscv64";
+    ASSERT_TRUE(add_image(*made, image));
+    EXPECT_EQ(made->specification.kernel, "/images/tiny-riscv64/kernel");
+    EXPECT_EQ(made->specification.initrd, "/images/tiny-riscv64/initrd");
+    EXPECT_EQ(made->specification.append, "console=ttyS0 debug");
+
+    auto own = plan({"--kernel", "mine", "tiny"});
+    ASSERT_TRUE(own) << own.error().message();
+    ASSERT_TRUE(add_image(*own, image));
+    EXPECT_EQ(own->specification.kernel, "mine");
+    EXPECT_EQ(own->specification.initrd, "/images/tiny-riscv64/initrd");
+}
+
+TEST_F(PlanTest, NeedsSomethingToRun) {
+    EXPECT_THAT(usage({}), HasSubstr("nothing to run"));
+    EXPECT_THAT(usage({"--initrd", "x"}), HasSubstr("nothing to run"));
+    EXPECT_THAT(usage({""}), HasSubstr("WHAT is empty"));
+    EXPECT_THAT(usage({"--kernel", ""}), HasSubstr("--kernel: its value is empty"));
+}
+
+TEST_F(PlanTest, ChecksRangesBeforeAnImageIsMade) {
+    EXPECT_THAT(usage({"--cpus", "0", "tiny"}), HasSubstr("--cpus"));
+    EXPECT_THAT(usage({"--cpus", "4294967297", "tiny"}), HasSubstr("--cpus"));
+    EXPECT_THAT(usage({"--memory", "1K", "tiny"}), HasSubstr("--memory"));
+    EXPECT_THAT(usage({"--memory", "2T", "tiny"}), HasSubstr("--memory"));
+    EXPECT_THAT(usage({"--console", "tty", "tiny"}), HasSubstr("--console"));
+    EXPECT_THAT(usage({"--json", "tiny"}), HasSubstr("--explain"));
+    EXPECT_THAT(usage({"--console", "none", "-i", "tiny"}), HasSubstr("-i: does not apply"));
+}
+
+TEST_F(PlanTest, KnowsWhatIsNotBuiltFromWhatIsWrong) {
+    EXPECT_THAT(failure({"--arch", "x86_64", "tiny"}), HasSubstr("not built yet"));
+    EXPECT_THAT(usage({"--arch", "z80", "tiny"}), HasSubstr("no architecture"));
+    EXPECT_THAT(failure({"--engine", "kvm", "tiny"}), HasSubstr("not built yet"));
+    EXPECT_THAT(usage({"--engine", "steam", "tiny"}), HasSubstr("no engine"));
+    EXPECT_THAT(failure({"--as", "container", "tiny"}), HasSubstr("not built yet"));
+    EXPECT_THAT(usage({"--as", "program", "--kernel", "k"}), HasSubstr("only a machine has it"));
+    EXPECT_THAT(usage({"--as", "cloud", "tiny"}), HasSubstr("no level"));
+    EXPECT_THAT(failure({"tiny", "ls"}), HasSubstr("command inside a machine"));
+}
+
+TEST_F(PlanTest, TakesANameForAnImageAndNeverForAFile) {
+    EXPECT_THAT(failure({"no-such-image"}), HasSubstr("doppel image ls"));
+    const fs::path before = fs::current_path();
+    fs::current_path(folder_);
+    file("guest", "#!/bin/sh\n");
+    EXPECT_THAT(failure({"guest"}), HasSubstr("say ./guest"));
+    EXPECT_THAT(failure({"./guest"}), HasSubstr("a script, and running one as a program is not built yet"));
+    fs::current_path(before);
+}
+
+TEST_F(PlanTest, NamesTheLevelOfAPath) {
+    EXPECT_THAT(failure({folder_}), HasSubstr("a root tree, and running one as a machine"));
+    EXPECT_THAT(failure({"--as", "container", folder_}), HasSubstr("a root tree, and running one as a container"));
+    EXPECT_THAT(failure({file("d", "QFI\xfb")}), HasSubstr("a qcow2 disk, and running one as a machine"));
+    EXPECT_THAT(failure({file("z", "\x1f\x8b")}), HasSubstr("as a container"));
+    EXPECT_THAT(failure({file("w", "words")}), HasSubstr("--disk"));
+    EXPECT_THAT(failure({file("k", std::string(0x38, 'x') + "RSC\x05")}), HasSubstr("use --kernel"));
+    EXPECT_THAT(failure({folder_ / "missing"}), HasSubstr("No such file"));
+}
+
+}  // namespace
+}  // namespace doppel::cli
