@@ -1,0 +1,44 @@
+#!/usr/bin/env python3
+"""A good mirror gives an image whose record says what it is made of."""
+
+import hashlib
+import json
+import os
+
+from support import fake_mirror
+from support.image_test import check, home, make_tiny
+
+
+def names_in_newc(archive):
+    """The names in a cpio archive: Linux, Documentation/driver-api/early-userspace/buffer-format."""
+    names, at = [], 0
+    while True:
+        check(archive[at:at + 6] == b"070701", "no header at", at)
+        size, name_size = (int(archive[at + 6 + 8 * field:at + 14 + 8 * field], 16) for field in (6, 11))
+        name = archive[at + 110:at + 110 + name_size - 1].decode()
+        if name == "TRAILER!!!":
+            return names
+        names.append(name)
+        at += (110 + name_size + 3) // 4 * 4
+        at += (size + 3) // 4 * 4
+
+
+with fake_mirror.mirror() as mirror, home() as user:
+    output = user.succeed(*make_tiny(mirror))
+    check(fake_mirror.KERNEL_VERSION in output, output)
+    image = user.images / "tiny-riscv64"
+    check(sorted(os.listdir(image)) == ["image.json", "initrd", "kernel"], os.listdir(image))
+    check((image / "kernel").read_bytes() == fake_mirror.KERNEL, "another kernel")
+
+    record = json.loads((image / "image.json").read_text())
+    check(record["name"] == "tiny" and record["arch"] == "riscv64" and record["kind"] == "machine", record)
+    check(record["kernel_version"] == fake_mirror.KERNEL_VERSION, record)
+    check(record["packages"] == {f"linux-image-{fake_mirror.KERNEL_VERSION}": "6.99.0-1", "busybox-static": "1:1.99.0-1"}, record)
+    for name in ("kernel", "initrd"):
+        content = (image / name).read_bytes()
+        expected = {"size": len(content), "sha256": hashlib.sha256(content).hexdigest()}
+        check(record["files"][name] == expected, name, record["files"][name])
+
+    names = names_in_newc((image / "initrd").read_bytes())
+    check({"init", "bin/busybox", "bin/sh", "dev/console"} <= set(names), names)
+    check(sorted(os.listdir(user.images)) == [".lock", "tiny-riscv64"], os.listdir(user.images))
