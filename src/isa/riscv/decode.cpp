@@ -84,7 +84,9 @@ class Index {
         if (!wide) insn &= 0xffff;
         for (uint16_t i : candidates_[slot]) {
             const InstructionInfo& one = infos_[i];
-            if ((insn & one.mask) == one.match) return {static_cast<InstructionId>(i), one.length, one.operands->decode(insn)};
+            if ((insn & one.mask) != one.match) continue;
+            if (one.operands == &formats::CIllegal) break;
+            return {static_cast<InstructionId>(i), one.length, one.operands->decode(insn)};
         }
         return {InstructionId::k_illegal, static_cast<uint8_t>(wide ? 4 : 2), {}};
     }
