@@ -7,6 +7,7 @@
 #include <linux/virtio_pci.h>
 
 #include <array>
+#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -164,6 +165,7 @@ class FakeDriver {
     }
     void offer(Ring& ring, uint16_t head) const {
         machine_->put<uint16_t>(ring.available + 4 + uint64_t{2} * (ring.next_available % ring.size), head);
+        std::atomic_thread_fence(std::memory_order_release);
         machine_->put<uint16_t>(ring.available + 2, ++ring.next_available);
     }
     // A chain from descriptor `head` on, linked in order.
@@ -182,6 +184,7 @@ class FakeDriver {
     void kick(const Ring& ring) const { (void)machine_->pci.write(ring.notify, 2, 0); }
     std::optional<Used> take(Ring& ring) const {
         if (machine_->get<uint16_t>(ring.used + 2) == ring.next_used) return std::nullopt;
+        std::atomic_thread_fence(std::memory_order_acquire);
         uint64_t at = ring.used + 4 + uint64_t{8} * (ring.next_used++ % ring.size);
         return Used{static_cast<uint16_t>(machine_->get<uint32_t>(at)), machine_->get<uint32_t>(at + 4)};
     }

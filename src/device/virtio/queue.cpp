@@ -4,11 +4,8 @@
 #include <linux/virtio_ring.h>
 
 #include <algorithm>
-#include <array>
 #include <bit>
 #include <limits>
-
-#include "base/byte_order.h"
 
 namespace doppel::device::virtio {
 
@@ -141,10 +138,12 @@ std::optional<Chain> Queue::pop() {
 }
 
 std::optional<Queue::Descriptor> Queue::fetch(const Table& table, uint32_t index) const {
-    std::array<uint8_t, kDescriptorSize> raw;
-    if (!memory_.read(table.address + index * kDescriptorSize, raw)) return std::nullopt;
-    return Descriptor{load_le<uint64_t>(&raw[0]), load_le<uint32_t>(&raw[8]), load_le<uint16_t>(&raw[12]),
-                      load_le<uint16_t>(&raw[14])};
+    uint64_t at = table.address + index * kDescriptorSize;
+    auto address = memory_.load<uint64_t>(at);
+    auto rest = memory_.load<uint64_t>(at + 8);
+    if (!address || !rest) return std::nullopt;
+    return Descriptor{*address, static_cast<uint32_t>(*rest), static_cast<uint16_t>(*rest >> 32),
+                      static_cast<uint16_t>(*rest >> 48)};
 }
 
 bool Queue::walk(Chain& chain) const {
