@@ -32,8 +32,8 @@ class Vcpu {
   public:
     virtual ~Vcpu() = default;
 
-    // Executes at most `budget` instructions (an exception counts for none), takes interrupts between them, and returns with
-    // hart.pc and hart.retired exact. The only exits before the budget is spent are those of ExitReason.
+    // Executes at most `budget` instructions (an exception counts for none), takes interrupts between them, and returns
+    // with hart.pc and hart.retired exact. The only exits before the budget is spent are those of ExitReason.
     virtual ExitReason run(uint64_t budget) = 0;
 
     // After hart.lines or hart.pending changed: `run` looks at them soon.

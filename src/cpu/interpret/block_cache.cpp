@@ -94,7 +94,8 @@ Block* BlockCache::build(uint64_t physical, const uint8_t* code, size_t size, bo
         buckets_.fill(nullptr);
         dropped = true;
     }
-    auto* block = new (arena_.get() + used_) Block{physical, nullptr, 0, static_cast<uint16_t>(count), static_cast<uint16_t>(bytes)};
+    auto* block = new (arena_.get() + used_)
+        Block{physical, nullptr, 0, static_cast<uint16_t>(count), static_cast<uint16_t>(bytes)};
     used_ += needed;
     std::copy_n(ops.begin(), count, block->ops());
     block->ops()[count] = make_end(bytes / 2);

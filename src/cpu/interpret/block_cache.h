@@ -1,7 +1,8 @@
 // Decoded blocks: straight runs of instructions in the form that the dispatch loop executes.
 //
-// Blocks are found by physical address. They are never invalidated by stores: RISC-V asks for fence.i before modified code is
-// fetched, and after a fence.i a block is compared with memory before its next use (`verified` is the fence's number).
+// Blocks are found by physical address. They are never invalidated by stores: RISC-V asks for fence.i before modified
+// code is fetched, and after a fence.i a block is compared with memory before its next use (`verified` is the fence's
+// number).
 #pragma once
 
 #include <array>
@@ -17,7 +18,8 @@ namespace doppel::cpu::interpret {
 class Runner;
 struct Op;
 
-// Executes one instruction and then the following ones; returns where to go on, nullptr to leave the block (see dispatch.h).
+// Executes one instruction and then the following ones; returns where to go on, nullptr to leave the block (see
+// dispatch.h).
 using Handler = const Op* (*)(isa::riscv::Hart&, const Op*, Runner&);
 
 struct Op {
@@ -63,9 +65,9 @@ class BlockCache {
         }
         return nullptr;
     }
-    // Decodes up to kMaxBlockOps instructions from `code` (which ends at the page's end), up to the first that may leave the
-    // block. `dropped` is set when the cache was full and all earlier Block pointers are void. nullptr when not even the first
-    // instruction lies wholly in `size`.
+    // Decodes up to kMaxBlockOps instructions from `code` (which ends at the page's end), up to the first that may
+    // leave the block. `dropped` is set when the cache was full and all earlier Block pointers are void. nullptr when
+    // not even the first instruction lies wholly in `size`.
     Block* build(uint64_t physical, const uint8_t* code, size_t size, bool& dropped);
     void remove(Block* block);
 

@@ -1,5 +1,5 @@
-// Threaded dispatch: each handler ends by calling the next one in tail position. Where the compiler does not promise tail calls
-// (no optimisation, sanitizers) handlers return the next op to a loop instead.
+// Threaded dispatch: each handler ends by calling the next one in tail position. Where the compiler does not promise
+// tail calls (no optimisation, sanitizers) handlers return the next op to a loop instead.
 #pragma once
 
 #include "cpu/interpret/block_cache.h"

@@ -94,7 +94,8 @@ class Evaluator {
         bool stored = false;
         if (reservation.bytes == N / 8 && reservation.address == address.bits) {
             auto expected = static_cast<typename Word<N>::U>(reservation.value);
-            stored = __atomic_compare_exchange_n(host, &expected, value.bits, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
+            stored =
+                __atomic_compare_exchange_n(host, &expected, value.bits, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
         }
         reservation.bytes = 0;
         k(Word<64>(stored ? 0 : 1));
@@ -104,8 +105,8 @@ class Evaluator {
         auto* host = atomic_host<N>(address.bits, isa::riscv::Access::kStore);
         if (host == nullptr) return leave();
         auto old = __atomic_load_n(host, __ATOMIC_RELAXED);
-        while (!__atomic_compare_exchange_n(host, &old, isa::riscv::combine(operation, Word<N>(old), operand).bits, true,
-                                            __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST)) {
+        while (!__atomic_compare_exchange_n(host, &old, isa::riscv::combine(operation, Word<N>(old), operand).bits,
+                                            true, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST)) {
         }
         k(Word<N>(old));
     }
@@ -113,14 +114,16 @@ class Evaluator {
 
     template <class K>
     void with_float(K k) {
-        if (!hart_.float_enabled()) [[unlikely]] return illegal();
+        if (!hart_.float_enabled()) [[unlikely]]
+            return illegal();
         k();
     }
     template <class K>
     void with_rounding(unsigned rm, K k) {
         constexpr unsigned kDynamic = 7, kLast = 4;
         unsigned mode = rm == kDynamic ? hart_.csr.frm : rm;
-        if (!hart_.float_enabled() || mode > kLast) [[unlikely]] return illegal();
+        if (!hart_.float_enabled() || mode > kLast) [[unlikely]]
+            return illegal();
         k(static_cast<isa::fp::Rounding>(mode));
     }
     template <auto Function, class... Words>

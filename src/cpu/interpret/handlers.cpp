@@ -15,10 +15,12 @@ template <auto Definition>
 [[gnu::flatten]] const Op* execute(Hart& hart, const Op* op, Runner& runner) {
     Evaluator evaluator(hart, op, runner);
     Definition(evaluator, op->operands);
-    if (evaluator.left()) [[unlikely]] return nullptr;
+    if (evaluator.left()) [[unlikely]]
+        return nullptr;
     if (evaluator.jumped()) {
         op = runner.enter(evaluator.target());
-        if (op == nullptr) [[unlikely]] return nullptr;
+        if (op == nullptr) [[unlikely]]
+            return nullptr;
         return dispatch(hart, op, runner);
     }
     return dispatch(hart, op + 1, runner);
@@ -26,7 +28,8 @@ template <auto Definition>
 
 const Op* execute_end(Hart& hart, const Op* op, Runner& runner) {
     op = runner.enter(runner.pc_of(op));
-    if (op == nullptr) [[unlikely]] return nullptr;
+    if (op == nullptr) [[unlikely]]
+        return nullptr;
     return dispatch(hart, op, runner);
 }
 

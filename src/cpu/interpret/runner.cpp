@@ -296,7 +296,8 @@ bool Runner::store_crossing(const Op* op, uint64_t va, unsigned bytes, uint64_t 
         unsigned length = static_cast<unsigned>(part == va ? second - va : va + bytes - second);
         Translation found = translate_data(part, length, Access::kStore);
         if (!found.ok) return trap(op, found.cause, part), false;
-        if (memory_.find(found.physical, length) == nullptr) return trap(op, isa::riscv::cause::kStoreAccess, part), false;
+        if (memory_.find(found.physical, length) == nullptr)
+            return trap(op, isa::riscv::cause::kStoreAccess, part), false;
     }
     for (unsigned i = 0; i < bytes; i++) {
         if (!store_slow(op, va + i, 1, value >> (8 * i) & 0xff)) return false;
@@ -324,7 +325,8 @@ uint8_t* Runner::atomic_slow(const Op* op, uint64_t va, unsigned bytes, Access a
 void Runner::context_changed() {
     refresh_context();
     // An interrupt that was pending may have been enabled: look before the next block.
-    uint64_t pending = pending_seen_ | hart_.lines.load(std::memory_order_relaxed) | hart_.pending.load(std::memory_order_relaxed);
+    uint64_t pending =
+        pending_seen_ | hart_.lines.load(std::memory_order_relaxed) | hart_.pending.load(std::memory_order_relaxed);
     if (isa::riscv::interrupt_to_take(hart_, pending)) notify();
 }
 
@@ -362,7 +364,8 @@ void Runner::drop_translations(const uint64_t* address, const uint64_t* asid) {
         return refresh_context();
     }
     constexpr uint64_t kGiantKey = uint64_t{1} << 60;
-    bool large = vast_pages_ || large_pages_.may_contain(*address >> 21) || large_pages_.may_contain(*address >> 30 | kGiantKey);
+    bool large =
+        vast_pages_ || large_pages_.may_contain(*address >> 21) || large_pages_.may_contain(*address >> 30 | kGiantKey);
     if (large) return drop_all_translations();
     drop_page(*address);
 }

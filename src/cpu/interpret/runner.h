@@ -28,7 +28,8 @@ class Runner final : public Vcpu, private isa::riscv::EngineHooks {
     // For the dispatch of blocks (dispatch.h).
     const Op* enter(uint64_t pc) {
         JumpEntry& jump = jumps_[(pc >> 1) & (kJumpEntries - 1)];
-        if (jump.pc == pc && jump.context == fetch_context_ && budget_ > 0 && !attention_.load(std::memory_order_relaxed)) {
+        if (jump.pc == pc && jump.context == fetch_context_ && budget_ > 0 &&
+            !attention_.load(std::memory_order_relaxed)) {
             budget_ -= jump.block->count;
             block_ = jump.block;
             block_pc_ = pc;
@@ -59,7 +60,8 @@ class Runner final : public Vcpu, private isa::riscv::EngineHooks {
     [[gnu::noinline]] void trap(const Op* op, uint64_t cause, uint64_t tval);
     [[gnu::noinline]] void illegal(const Op* op);
 
-    // Around a function of system.h: the hart is exact while it runs. `leave_by` does what any outcome but kNext asks for.
+    // Around a function of system.h: the hart is exact while it runs. `leave_by` does what any outcome but kNext asks
+    // for.
     void before_system(const Op* op);
     [[gnu::noinline]] void leave_by(const Op* op, const isa::riscv::SystemResult& result);
     isa::riscv::SystemContext system_context() { return {hart_, memory_, environment_, *this}; }
@@ -122,7 +124,8 @@ class Runner final : public Vcpu, private isa::riscv::EngineHooks {
     bool waiting_ = false;
     bool calling_firmware_ = false;
 
-    // What addresses mean now. The fetch context numbers (jump epoch, address space, privilege); jumps_ of others do not count.
+    // What addresses mean now. The fetch context numbers (jump epoch, address space, privilege); jumps_ of others do
+    // not count.
     uint32_t fetch_context_ = 0;
     uint32_t jump_epoch_ = 0;
     uint32_t translation_version_ = 0;

@@ -1,8 +1,8 @@
 // The soft TLB: from a virtual page to host memory in a few instructions, per privilege and address space.
 //
-// An entry's tag is the page's address with the number of its address space in the low 12 bits, so one comparison checks both,
-// and a context switch needs no flush. An access of n bytes at `va` is looked up in the slot of va's page, by the page of its last
-// byte: one that crosses a page never matches.
+// An entry's tag is the page's address with the number of its address space in the low 12 bits, so one comparison
+// checks both, and a context switch needs no flush. An access of n bytes at `va` is looked up in the slot of va's page,
+// by the page of its last byte: one that crosses a page never matches.
 #pragma once
 
 #include <array>
@@ -50,10 +50,12 @@ class PageFilter {
     std::array<uint64_t, kBits / 64> bits_{};
 };
 
-// Numbers for address spaces: satp values to 12-bit numbers, forgotten one by one (sfence.vma of an ASID) or all at once.
+// Numbers for address spaces: satp values to 12-bit numbers, forgotten one by one (sfence.vma of an ASID) or all at
+// once.
 class AddressSpaces {
   public:
-    // The number of `satp`; `overflowed` is set when the numbers ran out and all caches that hold numbers must be cleared.
+    // The number of `satp`; `overflowed` is set when the numbers ran out and all caches that hold numbers must be
+    // cleared.
     uint32_t number_of(uint64_t satp, bool& overflowed) {
         for (const Space& space : spaces_) {
             if (space.number != kNoSpace && space.satp == satp) return space.number;

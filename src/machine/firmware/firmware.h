@@ -42,7 +42,8 @@ class Services {
     // Starts a stopped hart in S-mode at `pc` with a0 = hart id, a1 = opaque, satp = 0, interrupts off. False: it was not stopped.
     virtual bool start_hart(unsigned hart, uint64_t pc, uint64_t opaque) = 0;
 
-    // Waits until the fences that were requested of `harts` (a bit each) are done, serving the caller's own meanwhile.
+    // Waits until the fences that were requested of `harts` (a bit each) are done. The caller's own are done before its next
+    // instruction.
     virtual void wait_for_fences(unsigned caller, uint64_t harts) = 0;
 
     // The debug console. `console_write` does not lose bytes; `console_read` returns how many there were, without waiting.

@@ -1,0 +1,194 @@
+#include "machine/harts.h"
+
+#include <chrono>
+
+#include "isa/riscv/csr.h"
+#include "machine/firmware/sbi.h"
+
+namespace doppel::machine {
+
+using firmware::HartState;
+using isa::riscv::Hart;
+
+void Harts::One::set_level(uint32_t interrupt, bool level) {
+    uint64_t bit = isa::riscv::irq::bit(interrupt);
+    if (interrupt == isa::riscv::irq::kSupervisorSoftware) {
+        if (level) state.pending.fetch_or(bit);
+    } else if (level) {
+        state.lines.fetch_or(bit);
+    } else {
+        state.lines.fetch_and(~bit);
+    }
+    if (level) notify();
+}
+
+void Harts::One::notify() {
+    vcpu->notify();
+    // The lock orders this after the sleeper's look at the interrupts, or before it.
+    { std::lock_guard guard(lock); }
+    wake.notify_all();
+}
+
+Harts::Harts(unsigned count, const cpu::Engine& engine, HartSurroundings surroundings)
+    : surroundings_(std::move(surroundings)),
+      time_(surroundings_.timebase),
+      firmware_(std::make_unique<firmware::Sbi>(static_cast<firmware::Services&>(*this))) {
+    for (unsigned i = 0; i < count; i++) {
+        auto one = std::make_unique<One>();
+        one->state.id = i;
+        one->vcpu = engine.make_vcpu({one->state, surroundings_.memory, surroundings_.bus, time_});
+        harts_.push_back(std::move(one));
+    }
+    // A guest that sets the time may have made a deadline pass.
+    surroundings_.timebase.on_jump([this] {
+        for (auto& one : harts_) one->notify();
+    });
+}
+
+Harts::~Harts() {
+    stop();
+}
+
+device::InterruptLine Harts::line(unsigned hart, unsigned interrupt) {
+    return {*harts_[hart], interrupt};
+}
+
+uint64_t Harts::retired() const {
+    uint64_t sum = 0;
+    for (const auto& one : harts_) sum += one->retired.load();
+    return sum;
+}
+
+void Harts::start(const HartStart& start) {
+    host_firmware_ = start.host_firmware;
+    stopping_.store(false);
+    for (auto& one : harts_) {
+        Hart& hart = one->state;
+        hart.x.fill(0);
+        hart.f.fill(0);
+        hart.csr = {};
+        hart.reservation = {};
+        hart.privilege = isa::riscv::Privilege::kMachine;
+        hart.host_firmware = false;
+        hart.pending.store(0);
+        hart.translation_version++;
+        bool runs = !start.host_firmware || hart.id == 0;
+        one->run_state.store(runs ? HartState::kStartPending : HartState::kStopped);
+        one->start_pc = start.entry;
+        one->start_opaque = start.device_tree;
+        // Memory was loaded anew: what the vCPU decoded before may be gone.
+        one->vcpu->request_translation_fence();
+        one->vcpu->request_instruction_fence();
+    }
+    for (unsigned i = 0; i < count(); i++) harts_[i]->thread = std::thread([this, i] { run_thread(i); });
+}
+
+void Harts::stop() {
+    stopping_.store(true);
+    for (auto& one : harts_) {
+        one->vcpu->request_exit();
+        one->notify();
+    }
+    for (auto& one : harts_) {
+        if (one->thread.joinable()) one->thread.join();
+    }
+}
+
+void Harts::run_thread(unsigned index) {
+    One& one = *harts_[index];
+    while (wait_until_started(one)) run_started(index, one);
+}
+
+bool Harts::wait_until_started(One& one) {
+    std::unique_lock guard(one.lock);
+    one.wake.wait(guard, [&] { return stopping_.load() || one.run_state.load() == HartState::kStartPending; });
+    if (stopping_.load()) return false;
+    if (host_firmware_) firmware_->prepare(one.state);
+    constexpr unsigned kA0 = 10, kA1 = 11;
+    one.state.x[kA0] = one.state.id;
+    one.state.x[kA1] = one.start_opaque;
+    one.state.pc = one.start_pc;
+    one.run_state.store(HartState::kStarted);
+    return true;
+}
+
+void Harts::run_started(unsigned index, One& one) {
+    while (!stopping_.load(std::memory_order_relaxed)) {
+        cpu::ExitReason reason = one.vcpu->run(surroundings_.poll_budget);
+        one.retired.store(one.state.retired, std::memory_order_relaxed);
+        if (surroundings_.poll) surroundings_.poll();
+        switch (reason) {
+            case cpu::ExitReason::kBudget:
+            case cpu::ExitReason::kAttention:
+                break;
+            case cpu::ExitReason::kWait:
+                wait_for_interrupt(one);
+                break;
+            case cpu::ExitReason::kFirmwareCall:
+                switch (firmware_->call(index, one.state)) {
+                    case firmware::Next::kContinue:
+                        break;
+                    case firmware::Next::kSuspend:
+                        one.run_state.store(HartState::kSuspended);
+                        wait_for_interrupt(one);
+                        one.run_state.store(HartState::kStarted);
+                        break;
+                    case firmware::Next::kStop:
+                        one.run_state.store(HartState::kStopped);
+                        return;
+                }
+                break;
+        }
+    }
+}
+
+bool Harts::interrupt_ready(const One& one) const {
+    return (isa::riscv::interrupts_pending(one.state, time_) & one.state.csr.mie) != 0;
+}
+
+void Harts::wait_for_interrupt(One& one) {
+    using isa::riscv::irq::bit;
+    const auto& csr = one.state.csr;
+    bool timed = (csr.menvcfg & isa::riscv::envcfg::kStce) && (csr.mie & bit(isa::riscv::irq::kSupervisorTimer));
+    std::unique_lock guard(one.lock);
+    while (!stopping_.load() && !interrupt_ready(one)) {
+        std::optional<uint64_t> deadline;
+        if (timed) deadline = surroundings_.timebase.nanoseconds_at(csr.stimecmp, time_.time());
+        if (deadline) {
+            // The timebase's clock is the host's monotonic one, and so is steady_clock.
+            one.wake.wait_until(guard, std::chrono::steady_clock::time_point(std::chrono::nanoseconds(*deadline)));
+        } else {
+            one.wake.wait(guard);
+        }
+    }
+}
+
+// ---- firmware::Services
+
+void Harts::raise_software_interrupt(unsigned hart) {
+    harts_[hart]->set_level(isa::riscv::irq::kSupervisorSoftware, true);
+}
+
+bool Harts::start_hart(unsigned hart, uint64_t pc, uint64_t opaque) {
+    One& one = *harts_[hart];
+    {
+        std::lock_guard guard(one.lock);
+        if (one.run_state.load() != HartState::kStopped) return false;
+        one.start_pc = pc;
+        one.start_opaque = opaque;
+        one.run_state.store(HartState::kStartPending);
+    }
+    one.wake.notify_all();
+    return true;
+}
+
+void Harts::wait_for_fences(unsigned caller, uint64_t harts) {
+    // Two harts that wait for each other do not block: neither executes guest code now, so their own fences count as
+    // done.
+    for (unsigned i = 0; i < count(); i++) {
+        if (!(harts >> i & 1) || i == caller) continue;
+        while (!harts_[i]->vcpu->fences_done() && !stopping_.load(std::memory_order_relaxed)) std::this_thread::yield();
+    }
+}
+
+}  // namespace doppel::machine

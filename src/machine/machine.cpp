@@ -1,0 +1,199 @@
+#include "machine/machine.h"
+
+#include <elf.h>
+#include <sys/epoll.h>
+#include <sys/signalfd.h>
+
+#include <algorithm>
+#include <csignal>
+#include <utility>
+
+#include "base/file.h"
+#include "cpu/interpret/interpreter.h"
+
+namespace doppel::machine {
+
+namespace {
+
+constexpr uint64_t kLargestFile = uint64_t{4} << 30;  // bytes, of a kernel, an initrd or a firmware
+
+// Programs that end through memory are looked at this often, in instructions.
+constexpr uint64_t kHtifBudget = 1 << 14;
+
+std::unique_ptr<cpu::Engine> make_engine(EngineChoice choice) {
+    switch (choice) {
+        case EngineChoice::kAuto:
+        case EngineChoice::kInterpret:
+            return std::make_unique<cpu::interpret::Interpreter>();
+    }
+    return nullptr;
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Machine>> Machine::create(Specification specification) {
+    DOPPEL_CHECK(validate(specification));
+    std::unique_ptr<Machine> machine(new Machine(std::move(specification)));
+    DOPPEL_CHECK(machine->build());
+    return machine;
+}
+
+Machine::~Machine() {
+    if (harts_) harts_->stop();
+}
+
+Result<> Machine::build() {
+    DOPPEL_CHECK(memory_.add_region(riscv64::map::kRam, ram_size()));
+    DOPPEL_TRY(loop_, EventLoop::create());
+    timebase_ = std::make_unique<device::Timebase>(loop_->clock());
+    DOPPEL_CHECK(watch_signals());
+    engine_ = make_engine(specification_.engine);
+
+    bool bare_metal = !specification_.firmware.empty();
+    HartSurroundings surroundings{memory_, bus_, *timebase_, {}, {}, {}, {}};
+    surroundings.console_write = [this](std::span<const uint8_t> bytes) { console_->write(bytes); };
+    surroundings.console_read = [this](std::span<uint8_t> bytes) {
+        return console_input_->read_firmware_console(bytes);
+    };
+    surroundings.reset_system = [this](firmware::SystemReset kind, bool failed) { reset_system(kind, failed); };
+    if (bare_metal) {
+        surroundings.poll = [this] { poll_htif(); };
+        surroundings.poll_budget = kHtifBudget;
+    }
+    harts_ = std::make_unique<Harts>(specification_.cpus, *engine_, std::move(surroundings));
+    auto hart_input = [this](unsigned hart, unsigned interrupt) { return harts_->line(hart, interrupt); };
+    auto on_finish = [this](device::Finish how) { finish(how); };
+    DOPPEL_TRY(board_, riscv64::Board::create({memory_, ram_size(), *loop_, *timebase_, bus_, specification_.cpus,
+                                               hart_input, on_finish}));
+    return {};
+}
+
+Result<> Machine::watch_signals() {
+    sigset_t set;
+    sigemptyset(&set);
+    for (int signal : {SIGTERM, SIGINT, SIGHUP}) sigaddset(&set, signal);
+    signals_.reset(signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK));
+    if (!signals_) return fail(Error::system("watch signals", "signalfd", errno));
+    return loop_->watch(signals_.get(), EPOLLIN, [this](uint32_t) {
+        constexpr int kSignalBase = 128;
+        signalfd_siginfo info;
+        if (read(signals_.get(), &info, sizeof info) == sizeof info) {
+            end({.code = kSignalBase + static_cast<int>(info.ssi_signo)});
+        }
+    });
+}
+
+Result<Machine::Boot> Machine::read_parts() const {
+    Boot boot;
+    if (!specification_.firmware.empty()) {
+        const std::string& path = specification_.firmware;
+        DOPPEL_TRY(boot.firmware_file, read_file(path, kLargestFile, "read firmware"));
+        DOPPEL_TRY(boot.firmware, boot::Elf::parse(boot.firmware_file, EM_RISCV, {"read firmware", path}));
+    }
+    if (!specification_.kernel.empty()) {
+        DOPPEL_TRY(auto file, read_file(specification_.kernel, kLargestFile, "read kernel"));
+        DOPPEL_TRY(boot.kernel, boot::unpack_kernel(std::move(file), specification_.kernel));
+    }
+    if (!specification_.initrd.empty()) {
+        DOPPEL_TRY(boot.initrd, read_file(specification_.initrd, kLargestFile, "read initrd"));
+    }
+    boot::BootParts parts{boot.firmware ? &*boot.firmware : nullptr, boot.kernel ? &*boot.kernel : nullptr,
+                          boot.initrd};
+    DOPPEL_TRY(boot.layout, boot::plan_boot(parts, {riscv64::map::kRam, ram_size()}));
+    return boot;
+}
+
+Result<> Machine::load(Boot& boot) {
+    DOPPEL_TRY(auto tree, riscv64::Board::device_tree({.harts = specification_.cpus,
+                                                       .ram_size = ram_size(),
+                                                       .command_line = specification_.append,
+                                                       .initrd_start = boot.layout.initrd_start,
+                                                       .initrd_end = boot.layout.initrd_end,
+                                                       .host_firmware = !boot.firmware}));
+    boot::BootParts parts{boot.firmware ? &*boot.firmware : nullptr, boot.kernel ? &*boot.kernel : nullptr,
+                          boot.initrd};
+    return boot::load_boot(memory_, boot.layout, parts, tree);
+}
+
+Result<> Machine::prepare_htif(const Boot& boot) {
+    htif_.reset();
+    if (!boot.firmware) return {};
+    DOPPEL_TRY(auto symbols, boot.firmware->read_symbols());
+    auto tohost = symbols.find("tohost");
+    if (!tohost) return {};
+    auto fromhost = symbols.find("fromhost");
+    htif_ = std::make_unique<Htif>(memory_, tohost->address, fromhost ? std::optional(fromhost->address) : std::nullopt,
+                                   [this](std::span<const uint8_t> bytes) { console_->write(bytes); });
+    return {};
+}
+
+void Machine::poll_htif() {
+    std::unique_lock guard(htif_lock_, std::try_to_lock);
+    if (!guard || !htif_) return;
+    constexpr uint64_t kLargestCode = 255;
+    if (auto code = htif_->poll()) end({.code = static_cast<int>(std::min(*code, kLargestCode))});
+}
+
+Result<Machine::End> Machine::run_once() {
+    {
+        DOPPEL_TRY(auto boot, read_parts());
+        DOPPEL_CHECK(load(boot));
+        DOPPEL_CHECK(prepare_htif(boot));
+        if (!console_) {
+            // Opened last, so that what is wrong before that is said on a terminal that is still the user's.
+            DOPPEL_TRY(console_, Console::open(specification_.console, *loop_, [this] { end({}); }));
+            board_->uart().attach(*console_);
+            console_input_ = std::make_unique<ConsoleInput>(board_->uart(), *console_);
+            console_->connect(*console_input_);
+        }
+        harts_->start(
+            {.entry = boot.layout.entry, .device_tree = boot.layout.device_tree, .host_firmware = !boot.firmware});
+    }
+    loop_->run();
+    harts_->stop();
+    console_->finish();
+    std::lock_guard guard(end_lock_);
+    return *std::exchange(end_, std::nullopt);
+}
+
+Result<int> Machine::run() {
+    while (true) {
+        DOPPEL_TRY(End how, run_once());
+        if (!how.reboot) return how.code;
+        board_->reset();
+        console_input_->reset();
+        if (!memory_.discard(riscv64::map::kRam, ram_size())) {
+            return fail(Error{"reboot", "guest memory", "it cannot be emptied", "start the machine again"});
+        }
+    }
+}
+
+void Machine::end(End how) {
+    {
+        std::lock_guard guard(end_lock_);
+        if (end_) return;
+        end_ = how;
+    }
+    loop_->stop();
+}
+
+void Machine::finish(device::Finish finish) {
+    switch (finish.kind) {
+        case device::FinishKind::kPass:
+            return end({});
+        case device::FinishKind::kFail: {
+            // An exit code of the guest's own where one fits; what says failure never becomes success.
+            constexpr unsigned kLargestCode = 255;
+            return end({.code = static_cast<int>(std::clamp<unsigned>(finish.code, 1, kLargestCode))});
+        }
+        case device::FinishKind::kReset:
+            return end({.reboot = !specification_.no_reboot});
+    }
+}
+
+void Machine::reset_system(firmware::SystemReset kind, bool failed) {
+    if (kind == firmware::SystemReset::kReboot) return end({.reboot = !specification_.no_reboot});
+    end({.code = failed ? 1 : 0});
+}
+
+}  // namespace doppel::machine

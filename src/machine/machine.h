@@ -1,0 +1,79 @@
+// A machine: memory, board, harts and console, put together from a specification and run to its end.
+#pragma once
+
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <vector>
+
+#include "base/event_loop.h"
+#include "base/result.h"
+#include "device/timebase.h"
+#include "machine/console/console.h"
+#include "machine/console_input.h"
+#include "machine/harts.h"
+#include "machine/htif.h"
+#include "machine/riscv64_board.h"
+#include "machine/spec/specification.h"
+#include "memory/guest_memory.h"
+
+namespace doppel::machine {
+
+class Machine {
+  public:
+    // Takes what the specification asks for (memory, console); boots nothing yet.
+    static Result<std::unique_ptr<Machine>> create(Specification specification);
+    ~Machine();
+
+    // Boots, and again after each reboot, until the guest powers off, fails, or the user or a signal ends it. The
+    // thread becomes the I/O thread. Returns the exit code; an error when the first boot could not begin. SIGTERM,
+    // SIGINT and SIGHUP must be blocked in all threads: they end the machine in an orderly way.
+    Result<int> run();
+
+  private:
+    struct End {
+        bool reboot = false;
+        int code = 0;
+    };
+    // What one boot needs besides the devices.
+    struct Boot {
+        std::vector<uint8_t> firmware_file;
+        std::optional<boot::Elf> firmware;
+        std::optional<boot::KernelImage> kernel;
+        std::vector<uint8_t> initrd;
+        boot::BootLayout layout;
+    };
+
+    explicit Machine(Specification specification) : specification_(std::move(specification)) {}
+    Result<> build();
+    Result<> watch_signals();
+    Result<Boot> read_parts() const;
+    Result<> load(Boot& boot);
+    Result<> prepare_htif(const Boot& boot);
+    void poll_htif();
+    Result<End> run_once();
+    // The first end counts. Thread-safe.
+    void end(End how);
+    void finish(device::Finish finish);
+    void reset_system(firmware::SystemReset kind, bool failed);
+    uint64_t ram_size() const { return specification_.memory; }
+
+    const Specification specification_;
+    memory::GuestMemory memory_;
+    std::unique_ptr<EventLoop> loop_;
+    std::unique_ptr<device::Timebase> timebase_;
+    UniqueFd signals_;
+    std::unique_ptr<Console> console_;
+    device::Bus bus_;
+    std::unique_ptr<cpu::Engine> engine_;
+    std::unique_ptr<Harts> harts_;
+    std::unique_ptr<riscv64::Board> board_;
+    std::unique_ptr<ConsoleInput> console_input_;
+    std::mutex htif_lock_;  // leaf
+    std::unique_ptr<Htif> htif_;
+
+    std::mutex end_lock_;  // leaf
+    std::optional<End> end_;
+};
+
+}  // namespace doppel::machine

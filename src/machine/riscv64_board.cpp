@@ -1,0 +1,91 @@
+#include "machine/riscv64_board.h"
+
+#include "device/virtio/pci_transport.h"
+#include "device/virtio/rng/device.h"
+#include "isa/riscv/hart.h"
+
+namespace doppel::machine::riscv64 {
+
+namespace irq = isa::riscv::irq;
+
+namespace {
+
+constexpr unsigned kRngSlot = 1;
+
+std::vector<device::Clint::HartLines> clint_lines(unsigned harts, const HartInput& input) {
+    std::vector<device::Clint::HartLines> lines;
+    for (unsigned i = 0; i < harts; i++)
+        lines.push_back({input(i, irq::kMachineSoftware), input(i, irq::kMachineTimer)});
+    return lines;
+}
+
+std::vector<device::InterruptLine> sswi_lines(unsigned harts, const HartInput& input) {
+    std::vector<device::InterruptLine> lines;
+    for (unsigned i = 0; i < harts; i++) lines.push_back(input(i, irq::kSupervisorSoftware));
+    return lines;
+}
+
+// Contexts in the order of QEMU's `virt`: for each hart M, then S.
+std::vector<device::InterruptLine> plic_contexts(unsigned harts, const HartInput& input) {
+    std::vector<device::InterruptLine> lines;
+    for (unsigned i = 0; i < harts; i++) {
+        lines.push_back(input(i, irq::kMachineExternal));
+        lines.push_back(input(i, irq::kSupervisorExternal));
+    }
+    return lines;
+}
+
+}  // namespace
+
+device::pci::Layout pci_layout(uint64_t ram_size) {
+    uint64_t above_ram = map::kRam + ram_size;
+    uint64_t window = (above_ram + map::kPciWindow64Size - 1) / map::kPciWindow64Size * map::kPciWindow64Size;
+    return {.buses = map::kPciBuses,
+            .window32_base = map::kPciWindow32,
+            .window32_size = map::kPciWindow32Size,
+            .window64_base = window,
+            .window64_size = map::kPciWindow64Size};
+}
+
+Board::Board(const BoardParts& parts)
+    : finisher_(parts.finish),
+      clint_(parts.timebase, parts.loop, clint_lines(parts.harts, parts.hart_input)),
+      sswi_(sswi_lines(parts.harts, parts.hart_input)),
+      plic_(plic_contexts(parts.harts, parts.hart_input)),
+      uart_(plic_input(input::kUart)),
+      rtc_(parts.loop, plic_input(input::kRtc)),
+      pci_(pci_layout(parts.ram_size), {plic_input(input::kPci), plic_input(input::kPci + 1),
+                                        plic_input(input::kPci + 2), plic_input(input::kPci + 3)}) {}
+
+Result<std::unique_ptr<Board>> Board::create(const BoardParts& parts) {
+    std::unique_ptr<Board> board(new Board(parts));
+    auto rng = std::make_unique<device::virtio::PciTransport>(std::make_unique<device::virtio::rng::RngDevice>(),
+                                                              parts.memory, parts.loop);
+    DOPPEL_CHECK(board->pci_.add(kRngSlot, std::move(rng)));
+    DOPPEL_CHECK(board->map_devices(parts.bus));
+    return board;
+}
+
+Result<> Board::map_devices(device::Bus& bus) {
+    DOPPEL_CHECK(bus.map(map::kFinisher, device::TestFinisher::kSize, finisher_, {2, 4}));
+    DOPPEL_CHECK(bus.map(map::kRtc, device::GoldfishRtc::kSize, rtc_, {4, 4}));
+    DOPPEL_CHECK(bus.map(map::kClint, device::Clint::kSize, clint_, {4, 8}));
+    DOPPEL_CHECK(bus.map(map::kSswi, device::Sswi::kSize, sswi_, {4, 4}));
+    DOPPEL_CHECK(bus.map(map::kPlic, device::Plic::kSize, plic_, {4, 4}));
+    DOPPEL_CHECK(bus.map(map::kUart, device::Uart16550::kSize, uart_, {1, 8}));
+    DOPPEL_CHECK(bus.map(map::kPciConfig, pci_.ecam_size(), pci_.ecam(), {1, 8}));
+    const device::pci::Layout& layout = pci_.layout();
+    DOPPEL_CHECK(bus.map(layout.window32_base, layout.window32_size, pci_.window32(), {1, 8}));
+    return bus.map(layout.window64_base, layout.window64_size, pci_.window64(), {1, 8});
+}
+
+void Board::reset() {
+    // The PLIC last: an input that is still high pends again.
+    for (device::Device* one :
+         std::initializer_list<device::Device*>{&finisher_, &clint_, &sswi_, &uart_, &rtc_, &pci_.ecam(), &plic_}) {
+        std::lock_guard guard(one->lock());
+        one->reset();
+    }
+}
+
+}  // namespace doppel::machine::riscv64

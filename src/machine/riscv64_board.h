@@ -1,0 +1,99 @@
+// Board `riscv64`: the devices and the memory map of QEMU's `virt` machine, so that stock software finds what it knows.
+#pragma once
+
+#include <array>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/event_loop.h"
+#include "base/result.h"
+#include "device/aclint.h"
+#include "device/bus.h"
+#include "device/goldfish_rtc.h"
+#include "device/pci/host.h"
+#include "device/plic.h"
+#include "device/test_finisher.h"
+#include "device/timebase.h"
+#include "device/uart16550.h"
+#include "machine/boot/loader.h"
+#include "memory/guest_memory.h"
+
+namespace doppel::machine::riscv64 {
+
+// Guest physical addresses; sizes are the devices' own where not given.
+namespace map {
+inline constexpr uint64_t kFinisher = 0x100000;
+inline constexpr uint64_t kRtc = 0x101000;
+inline constexpr uint64_t kClint = 0x2000000;
+inline constexpr uint64_t kSswi = 0x2f00000;
+inline constexpr uint64_t kPlic = 0xc000000;
+inline constexpr uint64_t kUart = 0x10000000;
+inline constexpr uint64_t kPciConfig = 0x30000000;
+inline constexpr unsigned kPciBuses = 256;
+inline constexpr uint64_t kPciWindow32 = 0x40000000;
+inline constexpr uint64_t kPciWindow32Size = 0x40000000;
+inline constexpr uint64_t kPciWindow64Size = uint64_t{16} << 30;  // at the first multiple of its size above RAM
+inline constexpr uint64_t kRam = 0x80000000;
+}  // namespace map
+
+// PLIC inputs.
+namespace input {
+inline constexpr uint32_t kUart = 10;
+inline constexpr uint32_t kRtc = 11;
+inline constexpr uint32_t kPci = 0x20;  // four of them
+}  // namespace input
+
+// Where each hart takes its interrupts: index it with hart and mip bit number.
+using HartInput = std::function<device::InterruptLine(unsigned hart, unsigned interrupt)>;
+
+// What a board is built into. All of it outlives the board, and the loop is not running when the board goes.
+struct BoardParts {
+    memory::GuestMemory& memory;  // with its RAM
+    uint64_t ram_size;
+    EventLoop& loop;
+    device::Timebase& timebase;
+    device::Bus& bus;
+    unsigned harts;
+    HartInput hart_input;
+    // The test finisher's: called on a hart's thread, must not wait for harts.
+    std::function<void(device::Finish)> finish;
+};
+
+// All devices but the harts.
+class Board {
+  public:
+    static Result<std::unique_ptr<Board>> create(const BoardParts& parts);
+
+    // All devices to their power-on state; no hart runs.
+    void reset();
+
+    device::Uart16550& uart() { return uart_; }
+
+    struct DeviceTreeContent {
+        unsigned harts;
+        uint64_t ram_size;
+        std::string command_line;
+        uint64_t initrd_start = 0, initrd_end = 0;  // equal: none
+        bool host_firmware;                         // then there is no M-mode, and nothing of it is named
+    };
+    static Result<std::vector<uint8_t>> device_tree(const DeviceTreeContent& content);
+
+  private:
+    explicit Board(const BoardParts& parts);
+    Result<> map_devices(device::Bus& bus);
+    device::InterruptLine plic_input(uint32_t input) { return {plic_, input}; }
+
+    device::TestFinisher finisher_;
+    device::Clint clint_;
+    device::Sswi sswi_;
+    device::Plic plic_;
+    device::Uart16550 uart_;
+    device::GoldfishRtc rtc_;
+    device::pci::Host pci_;
+};
+
+device::pci::Layout pci_layout(uint64_t ram_size);
+
+}  // namespace doppel::machine::riscv64
