@@ -55,13 +55,22 @@ uint64_t machine_pending_writable(const Hart& h) {
     return mask;
 }
 
+uint64_t supervisor_pending_writable(const Hart& h) {
+    return h.csr.mideleg & irq::bit(irq::kSupervisorSoftware);
+}
+
 void write_tvec(uint64_t& reg, uint64_t value) {
     if ((value & 3) < 2) reg = value;
 }
 
-void write_satp(Hart& h, uint64_t value) {
+bool supported_satp(uint64_t value) {
+    constexpr uint64_t kBare = 0, kSv39 = 8, kSv57 = 10;
     uint64_t mode = value >> 60;
-    if (mode == 0 || (mode >= 8 && mode <= 10)) h.csr.satp = value;
+    return mode == kBare || (mode >= kSv39 && mode <= kSv57);
+}
+
+void write_satp(Hart& h, uint64_t value) {
+    if (supported_satp(value)) h.csr.satp = value;
 }
 
 void write_envcfg(uint64_t& reg, uint64_t value, uint64_t mask) {
@@ -106,8 +115,7 @@ bool satp_accessible(const Hart& h) {
     return h.privilege != Privilege::kSupervisor || !(h.csr.mstatus & mstatus::kTvm);
 }
 bool stimecmp_accessible(const Hart& h) {
-    return h.privilege == Privilege::kMachine ||
-           ((h.csr.menvcfg & envcfg::kStce) && (h.csr.mcounteren & kCounterTime));
+    return h.privilege == Privilege::kMachine || ((h.csr.menvcfg & envcfg::kStce) && (h.csr.mcounteren & kCounterTime));
 }
 
 struct Row {
@@ -118,8 +126,16 @@ struct Row {
     void (*write)(Hart&, uint64_t);  // null: read-only or writes ignored
 };
 
-#define READ(expression) [](Hart& h, Env e) -> uint64_t { (void)h, (void)e; return expression; }
-#define WRITE(statement) [](Hart& h, uint64_t v) { (void)h, (void)v; statement; }
+#define READ(expression)             \
+    [](Hart& h, Env e) -> uint64_t { \
+        (void)h, (void)e;            \
+        return expression;           \
+    }
+#define WRITE(statement)      \
+    [](Hart& h, uint64_t v) { \
+        (void)h, (void)v;     \
+        statement;            \
+    }
 
 // clang-format off
 constexpr Row kRows[] = {
@@ -141,7 +157,7 @@ constexpr Row kRows[] = {
     {0x142, "scause",  always, READ(h.csr.scause), WRITE(h.csr.scause = v)},
     {0x143, "stval",   always, READ(h.csr.stval), WRITE(h.csr.stval = v)},
     {0x144, "sip",     always, READ(interrupts_pending(h, e) & h.csr.mideleg),
-        WRITE(write_pending(h, v, h.csr.mideleg & irq::bit(irq::kSupervisorSoftware)))},
+        WRITE(write_pending(h, v, supervisor_pending_writable(h)))},
     {0x14d, "stimecmp", stimecmp_accessible, READ(h.csr.stimecmp), WRITE(h.csr.stimecmp = v)},
     {0x180, "satp",    satp_accessible, READ(h.csr.satp), WRITE(write_satp(h, v))},
 
@@ -266,6 +282,13 @@ bool csr_write(Hart& hart, uint32_t number, uint64_t value) {
     return true;
 }
 
+bool csr_write_interrupts(Hart& hart, uint32_t number, uint64_t value, uint64_t mask) {
+    if (!csr_writable(hart, number)) return false;
+    bool machine = number == csr_number::kMip;
+    write_pending(hart, value, mask & (machine ? machine_pending_writable(hart) : supervisor_pending_writable(hart)));
+    return true;
+}
+
 uint64_t interrupts_pending(const Hart& hart, const Environment& environment) {
     uint64_t pending = hart.lines.load(std::memory_order_relaxed) | hart.pending.load(std::memory_order_relaxed);
     if (hart.csr.menvcfg & envcfg::kStce) {
@@ -294,6 +317,28 @@ std::optional<unsigned> interrupt_to_take(const Hart& hart, uint64_t pending) {
         if (candidates & irq::bit(number)) return number;
     }
     return std::nullopt;
+}
+
+void Hart::make_legal() {
+    x[0] = 0;
+    pc &= ~uint64_t{1};
+    if (privilege != Privilege::kUser && privilege != Privilege::kSupervisor) privilege = Privilege::kMachine;
+    uint64_t status = csr.mstatus, machine_config = csr.menvcfg, supervisor_config = csr.senvcfg;
+    csr.mstatus = ControlRegisters{}.mstatus, csr.menvcfg = csr.senvcfg = 0;
+    write_mstatus(*this, status, kMstatusWritable);
+    write_envcfg(csr.menvcfg, machine_config, envcfg::kMachineMask);
+    write_envcfg(csr.senvcfg, supervisor_config, envcfg::kSupervisorMask);
+    csr.medeleg &= kMedelegMask, csr.mideleg &= irq::kSupervisorAll;
+    csr.mie &= irq::kSupervisorAll | irq::kMachineAll;
+    csr.mtvec &= ~uint64_t{2}, csr.stvec &= ~uint64_t{2};
+    csr.mepc &= ~uint64_t{1}, csr.sepc &= ~uint64_t{1};
+    csr.mcounteren &= kCounterMask, csr.scounteren &= kCounterMask, csr.mcountinhibit &= kInhibitMask;
+    if (!supported_satp(csr.satp)) csr.satp = 0;
+    csr.fflags &= 31, csr.frm &= 7;
+    pmp_make_legal(csr);
+    lines.fetch_and(irq::kSupervisorAll | irq::kMachineAll), pending.fetch_and(irq::kSupervisorAll);
+    reservation.bytes = 0;
+    translation_version++;
 }
 
 }  // namespace doppel::isa::riscv

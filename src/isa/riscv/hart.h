@@ -1,5 +1,6 @@
 // The architectural state of one riscv64 hart, independent of the engine that runs it.
-// Source: RISC-V Instruction Set Manual, volume II (privileged architecture), chapters "Machine-Level ISA" and "Supervisor-Level ISA".
+// Source: RISC-V Instruction Set Manual, volume II (privileged architecture), chapters "Machine-Level ISA" and
+// "Supervisor-Level ISA".
 #pragma once
 
 #include <array>
@@ -87,8 +88,8 @@ struct ControlRegisters {
     }
 };
 
-// The LR/SC reservation: SC stores by compare-and-swap against the value that LR saw. Traps end it, so that the virtual address
-// names one place; so do save and restore (an SC may fail for no reason).
+// The LR/SC reservation: SC stores by compare-and-swap against the value that LR saw. Traps end it, so that the virtual
+// address names one place; so do save and restore (an SC may fail for no reason).
 struct Reservation {
     uint64_t address = 0;  // virtual
     uint64_t value = 0;
@@ -104,9 +105,11 @@ struct Hart {
     Privilege privilege = Privilege::kMachine;
     ControlRegisters csr;
     Reservation reservation;
-    uint64_t retired = 0;  // instructions retired since reset; an engine brings it up to date before it leaves or calls a helper
+    uint64_t retired =
+        0;  // instructions retired since reset; an engine brings it up to date before it leaves or calls a helper
 
-    // Changes whenever cached translations became void for a reason that no fence announces: PMP or menvcfg was written.
+    // Changes whenever cached translations became void for a reason that no fence announces: PMP or menvcfg was
+    // written.
     uint32_t translation_version = 0;
 
     uint32_t id = 0;
@@ -122,11 +125,15 @@ struct Hart {
     void fields(V& v) {
         uint64_t line_bits = lines.load(), pending_bits = pending.load();
         v.field(1, x), v.field(2, f), v.field(3, pc), v.field(4, privilege), v.section(5, csr);
-        v.field(6, retired), v.field(7, id), v.field(8, host_firmware), v.field(9, line_bits), v.field(10, pending_bits);
+        v.field(6, retired), v.field(7, id), v.field(8, host_firmware), v.field(9, line_bits),
+            v.field(10, pending_bits);
         lines.store(line_bits), pending.store(pending_bits);
-        reservation.bytes = 0;
-        translation_version++;
+        make_legal();
     }
+
+    // Brings every field to a value that it can have (saved states are untrusted), ends the reservation, and voids
+    // cached translations. A state that the hart itself produced is not changed otherwise.
+    void make_legal();
 };
 
 // What the hart's surroundings answer while it executes.

@@ -55,7 +55,8 @@ bool leaf_permits(uint64_t entry, Access access, AccessMode mode) {
 
 // Bits that must be clear, or must fit together, in any valid entry.
 bool well_formed(uint64_t entry, const Hart& hart) {
-    if (!(entry & pte::kValid) || (entry & (pte::kRead | pte::kWrite)) == pte::kWrite || (entry & pte::kReserved)) return false;
+    if (!(entry & pte::kValid) || (entry & (pte::kRead | pte::kWrite)) == pte::kWrite || (entry & pte::kReserved))
+        return false;
     uint64_t pbmt = entry & pte::kPbmt;
     if (pbmt == 0) return true;
     return pbmt != pte::kPbmt && (hart.csr.menvcfg & envcfg::kPbmte);
@@ -107,7 +108,8 @@ struct Walk {
                 case Step::kAgain:
                     return std::nullopt;
                 case Step::kFault:
-                    return Translation::fault(hart.csr.menvcfg & envcfg::kAdue ? access_fault(access) : page_fault(access));
+                    return Translation::fault(hart.csr.menvcfg & envcfg::kAdue ? access_fault(access)
+                                                                               : page_fault(access));
             }
         }
         uint64_t page = ppn | ((address >> 12) & low_pages);
@@ -142,11 +144,15 @@ AccessMode data_mode(const Hart& hart) {
 }
 
 uint64_t access_fault(Access access) {
-    return access == Access::kFetch ? cause::kFetchAccess : access == Access::kLoad ? cause::kLoadAccess : cause::kStoreAccess;
+    return access == Access::kFetch  ? cause::kFetchAccess
+           : access == Access::kLoad ? cause::kLoadAccess
+                                     : cause::kStoreAccess;
 }
 
 uint64_t page_fault(Access access) {
-    return access == Access::kFetch ? cause::kFetchPage : access == Access::kLoad ? cause::kLoadPage : cause::kStorePage;
+    return access == Access::kFetch  ? cause::kFetchPage
+           : access == Access::kLoad ? cause::kLoadPage
+                                     : cause::kStorePage;
 }
 
 Translation translate(const Hart& hart, memory::GuestMemory& memory, uint64_t address, unsigned bytes, Access access,
@@ -160,7 +166,8 @@ Translation translate(const Hart& hart, memory::GuestMemory& memory, uint64_t ad
         if (!walked->ok) return *walked;
         result = *walked;
     }
-    if (!pmp_allows(hart, result.physical, bytes, access, mode.privilege)) return Translation::fault(access_fault(access));
+    if (!pmp_allows(hart, result.physical, bytes, access, mode.privilege))
+        return Translation::fault(access_fault(access));
     return result;
 }
 

@@ -26,15 +26,15 @@ AccessMode data_mode(const Hart& hart);
 
 struct Translation {
     bool ok;
-    uint64_t physical = 0;  // when ok
-    uint64_t cause = 0;     // else: a page fault or an access fault of the access's kind
+    uint64_t physical = 0;       // when ok
+    uint64_t cause = 0;          // else: a page fault or an access fault of the access's kind
     uint64_t span = kPageBytes;  // bytes of the page that maps it: larger for superpages and NAPOT ranges
 
     static Translation fault(uint64_t cause) { return {false, 0, cause}; }
 };
 
-// Translates one virtual address for an access of `bytes` that does not cross a page; sets A and D in the page tables as Svadu
-// says; checks PMP on the tables and on the result.
+// Translates one virtual address for an access of `bytes` that does not cross a page; sets A and D in the page tables
+// as Svadu says; checks PMP on the tables and on the result.
 Translation translate(const Hart& hart, memory::GuestMemory& memory, uint64_t address, unsigned bytes, Access access,
                       AccessMode mode);
 
@@ -48,5 +48,6 @@ bool pmp_uniform(const Hart& hart, uint64_t page);
 uint64_t pmp_config(const Hart& hart, uint32_t index);  // pmpcfg<index>, index even
 void pmp_write_config(Hart& hart, uint32_t index, uint64_t value);
 void pmp_write_address(Hart& hart, uint32_t index, uint64_t value);
+void pmp_make_legal(ControlRegisters& csr);  // after the registers came from elsewhere
 
 }  // namespace doppel::isa::riscv

@@ -11,10 +11,10 @@ constexpr uint8_t kOff = 0 << 3, kTor = 1 << 3, kNa4 = 2 << 3;
 constexpr uint64_t kAddressMask = (uint64_t{1} << 54) - 1;
 constexpr unsigned kConfigsPerRegister = 8;
 
-// The half-open byte range of an entry; empty when it is off. `wraps`: the range ends at 2^64 or beyond.
+// The bytes of an entry, `last` included; not active when it is off or empty.
 struct Range {
     uint64_t first = 0;
-    uint64_t last = 0;  // inclusive
+    uint64_t last = 0;
     bool active = false;
 };
 
@@ -43,6 +43,12 @@ Range range_of(const ControlRegisters& csr, unsigned i) {
 
 bool locked(const ControlRegisters& csr, uint32_t entry) {
     return csr.pmpcfg[entry] & kLocked;
+}
+
+uint8_t legal_config(uint8_t value) {
+    uint8_t config = value & (kRead | kWrite | kExecute | kMatchMask | kLocked);
+    bool reserved = (config & (kRead | kWrite)) == kWrite;
+    return reserved ? static_cast<uint8_t>(config & ~kWrite) : config;
 }
 
 }  // namespace
@@ -88,20 +94,23 @@ void pmp_write_config(Hart& hart, uint32_t index, uint64_t value) {
     uint32_t first = index * 4;
     for (unsigned i = 0; i < kConfigsPerRegister && first + i < kPmpEntries; i++) {
         if (locked(hart.csr, first + i)) continue;
-        uint8_t config = static_cast<uint8_t>(value >> (8 * i)) & (kRead | kWrite | kExecute | kMatchMask | kLocked);
-        if ((config & (kRead | kWrite)) == kWrite) config &= static_cast<uint8_t>(~kWrite);  // W without R is reserved
-        hart.csr.pmpcfg[first + i] = config;
+        hart.csr.pmpcfg[first + i] = legal_config(static_cast<uint8_t>(value >> (8 * i)));
     }
 }
 
 void pmp_write_address(Hart& hart, uint32_t index, uint64_t value) {
     if (index >= kPmpEntries || locked(hart.csr, index)) return;
     // The start of a locked top-of-range entry is locked with it.
-    bool next_is_locked_tor = index + 1 < kPmpEntries && locked(hart.csr, index + 1) &&
-                              (hart.csr.pmpcfg[index + 1] & kMatchMask) == kTor;
+    bool next_is_locked_tor =
+        index + 1 < kPmpEntries && locked(hart.csr, index + 1) && (hart.csr.pmpcfg[index + 1] & kMatchMask) == kTor;
     if (next_is_locked_tor) return;
     hart.csr.pmpaddr[index] = value & kAddressMask;
     hart.translation_version++;
+}
+
+void pmp_make_legal(ControlRegisters& csr) {
+    for (uint8_t& config : csr.pmpcfg) config = legal_config(config);
+    for (uint64_t& address : csr.pmpaddr) address &= kAddressMask;
 }
 
 }  // namespace doppel::isa::riscv

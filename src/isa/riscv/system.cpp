@@ -36,12 +36,15 @@ SystemResult csr_access(SystemContext& c, uint32_t number, CsrOperation operatio
     auto old = csr_read(c.hart, c.environment, number);
     if (!old) return SystemResult::illegal();
     if (!writes) return {SystemResult::Outcome::kNext, *old};
-    uint64_t base = *old;
-    constexpr uint32_t kMip = 0x344, kSip = 0x144;
+    // Set and clear concern the bits that they name only.
+    uint64_t mask = operation == CsrOperation::kWrite ? ~uint64_t{0} : operand;
+    uint64_t bits = operation == CsrOperation::kClear ? 0 : operand;
     // Lines and the timer's comparison are not part of what set and clear write back ("mip": the SEIP rule).
-    if (number == kMip || number == kSip) base = c.hart.pending.load();
-    uint64_t value = operation == CsrOperation::kWrite ? operand : operation == CsrOperation::kSet ? base | operand : base & ~operand;
-    if (!csr_write(c.hart, number, value)) return SystemResult::illegal();
+    bool interrupts = number == csr_number::kMip || number == csr_number::kSip;
+    bool written = interrupts ? csr_write_interrupts(c.hart, number, bits, mask)
+                              : csr_write(c.hart, number, (*old & ~mask) | (bits & mask));
+    if (!written) return SystemResult::illegal();
+    c.hart.reservation.bytes = 0;  // its virtual address may name another place now
     c.engine.context_changed();
     return {SystemResult::Outcome::kNext, *old};
 }
@@ -90,7 +93,8 @@ SystemResult fence_instructions(SystemContext& c) {
     return {};
 }
 
-SystemResult fence_translations(SystemContext& c, uint64_t address, bool all_addresses, uint64_t asid, bool all_spaces) {
+SystemResult fence_translations(SystemContext& c, uint64_t address, bool all_addresses, uint64_t asid,
+                                bool all_spaces) {
     if (!may_fence_translations(c.hart)) return SystemResult::illegal();
     uint64_t space = asid & 0xffff;
     c.engine.drop_translations(all_addresses ? nullptr : &address, all_spaces ? nullptr : &space);

@@ -1,5 +1,5 @@
-// The instructions that reach beyond registers and memory, as functions that every engine calls: CSR accesses, trap returns,
-// environment calls, fences of the address translation, cache-block operations.
+// The instructions that reach beyond registers and memory, as functions that every engine calls: CSR accesses, trap
+// returns, environment calls, fences of the address translation, cache-block operations.
 #pragma once
 
 #include <cstdint>
@@ -9,7 +9,8 @@
 
 namespace doppel::isa::riscv {
 
-// What an engine keeps besides the architectural state, and must drop when the guest says so. Called on the hart's thread.
+// What an engine keeps besides the architectural state, and must drop when the guest says so. Called on the hart's
+// thread.
 class EngineHooks {
   public:
     virtual ~EngineHooks() = default;
@@ -35,7 +36,8 @@ struct SystemResult {
         kIllegal,       // illegal-instruction exception, tval the instruction
         kTrap,          // exception `value` with `tval`
         kWait,          // WFI with nothing pending: retire, then wait for an interrupt
-        kFirmwareCall,  // an environment call that the host answers: hart.pc stays at the instruction, which does not retire
+        kFirmwareCall,  // an environment call that the host answers: hart.pc stays at the instruction, which does not
+                        // retire
     };
     Outcome outcome = Outcome::kNext;
     uint64_t value = 0;

@@ -49,7 +49,7 @@ void return_from_machine_trap(Hart& hart) {
     set(csr.mstatus, mstatus::kMie, csr.mstatus & mstatus::kMpie);
     csr.mstatus = (csr.mstatus | mstatus::kMpie) & ~mstatus::kMpp;
     if (hart.privilege != Privilege::kMachine) csr.mstatus &= ~mstatus::kMprv;
-    hart.pc = csr.mepc;
+    hart.pc = csr.mepc & ~uint64_t{1};
 }
 
 void return_from_supervisor_trap(Hart& hart) {
@@ -57,7 +57,7 @@ void return_from_supervisor_trap(Hart& hart) {
     hart.privilege = csr.mstatus & mstatus::kSpp ? Privilege::kSupervisor : Privilege::kUser;
     set(csr.mstatus, mstatus::kSie, csr.mstatus & mstatus::kSpie);
     csr.mstatus = (csr.mstatus | mstatus::kSpie) & ~(mstatus::kSpp | mstatus::kMprv);
-    hart.pc = csr.sepc;
+    hart.pc = csr.sepc & ~uint64_t{1};
 }
 
 }  // namespace doppel::isa::riscv

@@ -8,8 +8,8 @@
 
 namespace doppel::isa::riscv {
 
-// Takes an exception or an interrupt (cause::kInterrupt set) at hart.pc: status, cause, tval, privilege and pc change; a delegated
-// one goes to S-mode. The reservation is lost.
+// Takes an exception or an interrupt (cause::kInterrupt set) at hart.pc: status, cause, tval, privilege and pc change;
+// a delegated one goes to S-mode. The reservation is lost.
 void take_trap(Hart& hart, uint64_t cause, uint64_t tval);
 
 // The legality of the instruction (privilege, TSR) is the caller's to check.
