@@ -37,7 +37,8 @@ class Vcpu {
     virtual ExitReason run(uint64_t budget) = 0;
 
     // After hart.lines or hart.pending changed: `run` looks at them soon.
-    void notify() { attention_.store(true, std::memory_order_release); }
+    // Sequentially consistent, as fences_done() relies on the order of this store and its own load.
+    void notify() { attention_.store(true); }
     // `run` returns kAttention soon, or at once when it is called next.
     void request_exit() { request(kExit); }
     // What other harts' fences ask for; done before the next guest instruction.

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <optional>
 #include <utility>
 
 #include "base/byte_order.h"
@@ -28,6 +29,7 @@ Runner::Runner(const VcpuParts& parts)
 
 ExitReason Runner::run(uint64_t budget) {
     executing_.store(true);
+    hart_.pc &= ~uint64_t{1};  // IALIGN is 16; whoever set it outside may not know
     refresh_context();
     ExitReason reason = ExitReason::kBudget;
     while (true) {
@@ -231,86 +233,106 @@ Translation Runner::translate_data(uint64_t va, unsigned bytes, Access access) {
     note_large_page(va, found.span);
     TlbEntry& entry = data_tlb_->slot(va);
     uint64_t tag = (va & kPageMask) | data_space_;
-    if (entry.read_tag != tag) entry.read_tag = 0;
-    if (entry.write_tag != tag) entry.write_tag = 0;
-    entry.offset = reinterpret_cast<uint64_t>(region->host + (page - region->base)) - (va & kPageMask);
+    uint64_t offset = reinterpret_cast<uint64_t>(region->host + (page - region->base)) - (va & kPageMask);
+    // The guest may have changed the mapping without a fence yet: what the old one permitted does not hold for the new.
+    if (entry.read_tag != tag || entry.offset != offset) entry.read_tag = 0;
+    if (entry.write_tag != tag || entry.offset != offset) entry.write_tag = 0;
+    entry.offset = offset;
     (access == Access::kStore ? entry.write_tag : entry.read_tag) = tag;
     return found;
 }
 
-bool Runner::load_slow(const Op* op, uint64_t va, unsigned bytes, uint64_t& value) {
-    if (((va ^ (va + bytes - 1)) & kPageMask) != 0) return load_crossing(op, va, bytes, value);
-    return load_part(op, va, bytes, value);
+namespace {
+
+// Naturally aligned ones are single accesses, as other harts may look on.
+std::optional<uint64_t> read_memory(const memory::GuestMemory& memory, uint64_t physical, unsigned bytes) {
+    switch (bytes) {
+        case 1:
+            return memory.load<uint8_t>(physical);
+        case 2:
+            return memory.load<uint16_t>(physical);
+        case 4:
+            return memory.load<uint32_t>(physical);
+        default:
+            return memory.load<uint64_t>(physical);
+    }
 }
 
-bool Runner::load_part(const Op* op, uint64_t va, unsigned bytes, uint64_t& value) {
+bool write_memory(memory::GuestMemory& memory, uint64_t physical, unsigned bytes, uint64_t value) {
+    switch (bytes) {
+        case 1:
+            return memory.store(physical, static_cast<uint8_t>(value));
+        case 2:
+            return memory.store(physical, static_cast<uint16_t>(value));
+        case 4:
+            return memory.store(physical, static_cast<uint32_t>(value));
+        default:
+            return memory.store(physical, value);
+    }
+}
+
+// Where the second page begins for an access that crosses into it.
+uint64_t second_page(uint64_t va, unsigned bytes) {
+    return (va + bytes - 1) & kPageMask;
+}
+
+bool crosses_page(uint64_t va, unsigned bytes) {
+    return ((va ^ (va + bytes - 1)) & kPageMask) != 0;
+}
+
+}  // namespace
+
+bool Runner::load_slow(const Op* op, uint64_t va, unsigned bytes, uint64_t& value) {
+    if (crosses_page(va, bytes)) return load_crossing(op, va, bytes, value);
     Translation found = translate_data(va, bytes, Access::kLoad);
     if (!found.ok) return trap(op, found.cause, va), false;
-    if (const memory::Region* region = memory_.find(found.physical, bytes)) {
-        uint8_t raw[8] = {};
-        std::memcpy(raw, region->host + (found.physical - region->base), bytes);
-        value = load_le<uint64_t>(raw);
-        return true;
-    }
-    auto answer = bus_.read(found.physical, bytes);
+    auto answer = read_memory(memory_, found.physical, bytes);
+    if (!answer) answer = bus_.read(found.physical, bytes);
     if (!answer) return trap(op, isa::riscv::cause::kLoadAccess, va), false;
     value = *answer;
     return true;
 }
 
 bool Runner::load_crossing(const Op* op, uint64_t va, unsigned bytes, uint64_t& value) {
-    unsigned first = static_cast<unsigned>(isa::riscv::kPageBytes - (va & ~kPageMask));
-    uint64_t low = 0, high = 0;
-    // Bytewise: the parts need not be sizes that a device or the TLB knows.
-    for (unsigned i = 0; i < bytes; i++) {
-        uint64_t byte = 0;
-        if (!load_part(op, va + i, 1, byte)) return false;
-        if (i < first) {
-            low |= byte << (8 * i);
-        } else {
-            high |= byte << (8 * i);
-        }
-    }
-    value = low | high;
+    uint64_t second = second_page(va, bytes);
+    size_t first_bytes = second - va;
+    uint8_t raw[8] = {};
+    const uint8_t* host = memory_part(op, va, static_cast<unsigned>(first_bytes), Access::kLoad);
+    if (host == nullptr) return false;
+    std::memcpy(raw, host, first_bytes);
+    host = memory_part(op, second, static_cast<unsigned>(bytes - first_bytes), Access::kLoad);
+    if (host == nullptr) return false;
+    std::memcpy(raw + first_bytes, host, bytes - first_bytes);
+    value = load_le<uint64_t>(raw);
     return true;
 }
 
 bool Runner::store_slow(const Op* op, uint64_t va, unsigned bytes, uint64_t value) {
-    if (((va ^ (va + bytes - 1)) & kPageMask) != 0) return store_crossing(op, va, bytes, value);
+    if (crosses_page(va, bytes)) return store_crossing(op, va, bytes, value);
     Translation found = translate_data(va, bytes, Access::kStore);
     if (!found.ok) return trap(op, found.cause, va), false;
-    if (const memory::Region* region = memory_.find(found.physical, bytes)) {
-        uint8_t raw[8];
-        store_le<uint64_t>(raw, value);
-        std::memcpy(region->host + (found.physical - region->base), raw, bytes);
-        return true;
-    }
-    if (bus_.write(found.physical, bytes, bytes == 8 ? value : value & ((uint64_t{1} << (8 * bytes)) - 1))) return true;
+    if (write_memory(memory_, found.physical, bytes, value)) return true;
+    uint64_t narrowed = bytes == 8 ? value : value & ((uint64_t{1} << (8 * bytes)) - 1);
+    if (bus_.write(found.physical, bytes, narrowed)) return true;
     return trap(op, isa::riscv::cause::kStoreAccess, va), false;
 }
 
 bool Runner::store_crossing(const Op* op, uint64_t va, unsigned bytes, uint64_t value) {
     // Both pages are checked before a byte is written.
-    uint64_t second = (va + bytes - 1) & kPageMask;
-    for (uint64_t part : {va, second}) {
-        unsigned length = static_cast<unsigned>(part == va ? second - va : va + bytes - second);
-        Translation found = translate_data(part, length, Access::kStore);
-        if (!found.ok) return trap(op, found.cause, part), false;
-        if (memory_.find(found.physical, length) == nullptr)
-            return trap(op, isa::riscv::cause::kStoreAccess, part), false;
-    }
-    for (unsigned i = 0; i < bytes; i++) {
-        if (!store_slow(op, va + i, 1, value >> (8 * i) & 0xff)) return false;
-    }
+    uint64_t second = second_page(va, bytes);
+    size_t first_bytes = second - va;
+    uint8_t* first_host = memory_part(op, va, static_cast<unsigned>(first_bytes), Access::kStore);
+    if (first_host == nullptr) return false;
+    uint8_t* second_host = memory_part(op, second, static_cast<unsigned>(bytes - first_bytes), Access::kStore);
+    if (second_host == nullptr) return false;
+    uint8_t raw[8];
+    store_le<uint64_t>(raw, value);
+    std::memcpy(first_host, raw, first_bytes);
+    std::memcpy(second_host, raw + first_bytes, bytes - first_bytes);
     return true;
 }
 
-uint8_t* Runner::atomic_slow(const Op* op, uint64_t va, unsigned bytes, Access access) {
-    bool load = access == Access::kLoad;
-    if (va % bytes != 0) {
-        trap(op, load ? isa::riscv::cause::kLoadMisaligned : isa::riscv::cause::kStoreMisaligned, va);
-        return nullptr;
-    }
+uint8_t* Runner::memory_part(const Op* op, uint64_t va, unsigned bytes, Access access) {
     Translation found = translate_data(va, bytes, access);
     const memory::Region* region = found.ok ? memory_.find(found.physical, bytes) : nullptr;
     if (region == nullptr) {
@@ -318,6 +340,15 @@ uint8_t* Runner::atomic_slow(const Op* op, uint64_t va, unsigned bytes, Access a
         return nullptr;
     }
     return region->host + (found.physical - region->base);
+}
+
+uint8_t* Runner::atomic_slow(const Op* op, uint64_t va, unsigned bytes, Access access) {
+    if (va % bytes != 0) {
+        trap(op, access == Access::kLoad ? isa::riscv::cause::kLoadMisaligned : isa::riscv::cause::kStoreMisaligned,
+             va);
+        return nullptr;
+    }
+    return memory_part(op, va, bytes, access);
 }
 
 // ---- Contexts and fences
@@ -332,11 +363,12 @@ void Runner::context_changed() {
 
 void Runner::refresh_context() {
     isa::riscv::AccessMode mode = isa::riscv::data_mode(hart_);
-    if (hart_.translation_version != translation_version_ || mode.mxr != mxr_) {
+    if (hart_.translation_version != translation_version_) {
         translation_version_ = hart_.translation_version;
-        mxr_ = mode.mxr;
+        fence_number_++;  // after a restore, decoded blocks are not memory's either
         clear_caches();
     }
+    if (std::exchange(mxr_, mode.mxr) != mode.mxr) clear_caches();
     bool overflowed = false;
     auto space_of = [&](Privilege privilege) {
         return spaces_.number_of(privilege == Privilege::kMachine ? 0 : hart_.csr.satp, overflowed);

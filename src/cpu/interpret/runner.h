@@ -105,7 +105,8 @@ class Runner final : public Vcpu, private isa::riscv::EngineHooks {
     bool fetch_half(uint64_t va, uint32_t& half);
     // Fills the TLB when the page allows it. The result's `physical` is the address's.
     isa::riscv::Translation translate_data(uint64_t va, unsigned bytes, isa::riscv::Access access);
-    bool load_part(const Op* op, uint64_t va, unsigned bytes, uint64_t& value);
+    // Host memory for an access within a page, nullptr: trapped. Devices are not memory.
+    uint8_t* memory_part(const Op* op, uint64_t va, unsigned bytes, isa::riscv::Access access);
     bool load_crossing(const Op* op, uint64_t va, unsigned bytes, uint64_t& value);
     bool store_crossing(const Op* op, uint64_t va, unsigned bytes, uint64_t value);
     unsigned index_of(const Op* op) const { return static_cast<unsigned>(op - block_->ops()); }
