@@ -11,19 +11,20 @@ import sys
 from pathlib import Path
 
 INCLUDE = re.compile(r'^\s*#\s*include\s+"([^"]+)"', re.MULTILINE)
+HOUSE = re.compile(r"^#\s*floor\s+(?P<floor>\d+)\s*$|^doppel_library\(\s*(?P<folder>[^\s)]+)(?P<rest>[^)]*)\)", re.MULTILINE)
 
 
 def read_house(text):
     """Folder -> floor, and folder -> the folders that it links directly."""
     floors, links, floor = {}, {}, None
-    for line in text.splitlines():
-        if match := re.match(r"#\s*floor\s+(\d+)\s*$", line):
-            floor = int(match[1])
-        elif match := re.match(r"doppel_library\(\s*(\S+)([^)]*)\)", line):
-            if floor is None:
-                raise ValueError(f"{match[1]} stands on no floor")
-            floors[match[1]] = floor
-            links[match[1]] = match[2].split()
+    for match in HOUSE.finditer(text):
+        if match["floor"]:
+            floor = int(match["floor"])
+            continue
+        if floor is None:
+            raise ValueError(f"{match['folder']} stands on no floor")
+        floors[match["folder"]] = floor
+        links[match["folder"]] = match["rest"].split()
     by_target = {"doppel_" + folder.replace("/", "_"): folder for folder in floors}
     return floors, {folder: [by_target[t] for t in targets if t in by_target] for folder, targets in links.items()}
 
@@ -79,7 +80,7 @@ def check_tree(source):
 def self_test():
     """The check itself finds what it is for."""
     house = "# floor 0\ndoppel_library(base)\n# floor 1\ndoppel_library(memory LINK doppel_base)\n"
-    house += "doppel_library(disk LINK doppel_base x::y)\n# floor 2\ndoppel_library(a/b LINK doppel_memory)\n"
+    house += "doppel_library(disk\n  LINK doppel_base x::y)\n# floor 2\ndoppel_library(a/b LINK doppel_memory)\n"
     floors, links = read_house(house)
     cases = [
         ("a/b/x.cpp", '#include "a/b/x.h"\n#include "memory/m.h"\n  # include "base/b.h"\n#include <c/d.h>\n', 0),
