@@ -1,0 +1,59 @@
+# Each target first installs what it needs and this machine lacks (scripts/setup).
+.DEFAULT_GOAL := help
+.PHONY: help run build test test-long bench format lint install clean
+.NOTPARALLEL:
+
+JOBS ?= $(shell nproc)
+FUZZ_SECONDS ?= 60
+CCACHE := $(if $(shell command -v ccache),-DCMAKE_CXX_COMPILER_LAUNCHER=ccache)
+CTEST := ctest --output-on-failure --no-tests=error -j $(JOBS)
+SOURCES := git ls-files '*.cpp' '*.h'
+
+# $(call build,PRESET)
+build = cmake --preset $(1) $(CCACHE) --log-level=WARNING && cmake --build --preset $(1) -j $(JOBS)
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' Makefile
+
+run: build ## boot Debian's newest riscv64 kernel to a shell (Ctrl-A x quits)
+	@build/release/doppel run tiny
+
+build: ## a release, build/release/doppel
+	@scripts/setup build
+	@$(call build,release)
+
+test: ## every test: release build, then the unit tests again under ASan and UBSan
+	@scripts/setup build test
+	$(call build,release)
+	$(CTEST) --test-dir build/release -LE long
+	$(call build,sanitize)
+	$(CTEST) --test-dir build/sanitize -L unit
+
+# ThreadSanitizer of GCC 12 needs the address layout that setarch gives it.
+test-long: test ## test, and: unit tests under TSan, every fuzzer for FUZZ_SECONDS (60), the long tests
+	$(call build,tsan)
+	setarch -R $(CTEST) --test-dir build/tsan -L unit
+	$(call build,fuzz)
+	scripts/fuzz build/fuzz $(FUZZ_SECONDS)
+	ctest --output-on-failure --test-dir build/release -L long
+
+bench: ## boot time and instructions a second, beside Debian's qemu-system-riscv64
+	@scripts/setup build bench
+	@$(call build,release)
+	@bench/run
+
+format: ## clang-format on every source file
+	@scripts/setup format
+	@$(SOURCES) | xargs clang-format -i
+
+lint: ## clang-format and clang-tidy, changing nothing
+	@scripts/setup build lint
+	$(SOURCES) | xargs clang-format --dry-run -Werror
+	$(call build,release)
+	run-clang-tidy -quiet -j $(JOBS) -p build/release "$(CURDIR)/src/.*"
+
+install: build ## to PREFIX (/usr/local) below DESTDIR
+	@cmake --install build/release $(if $(PREFIX),--prefix $(PREFIX))
+
+clean: ## remove everything that was built
+	rm -rf build
