@@ -39,6 +39,7 @@ constexpr std::array kPhrases{
     Phrase{"EXPKEYSIG", Cause::kSignature},
     Phrase{"REVKEYSIG", Cause::kSignature},
     Phrase{"Missing key", Cause::kSignature},
+    Phrase{"/sqv returned an error", Cause::kSignature},
     Phrase{"invalid signature", Cause::kSignature},
     Phrase{"signature verification failed", Cause::kSignature},
     Phrase{"couldn't be verified", Cause::kSignature},
