@@ -9,6 +9,7 @@
 #include <string_view>
 #include <utility>
 
+#include "base/sizes.h"
 #include "cli/recognise.h"
 #include "cli/values.h"
 
@@ -38,11 +39,11 @@ Error run_failed(std::string subject, std::string why, std::string cure = {}) {
 // The machine's own values, in one place with their errors; ranges are validate()'s.
 Result<> take_machine_values(const Arguments& arguments, Specification& s) {
     if (const auto cpus = arguments.value("--cpus")) {
-        DOPPEL_TRY(const uint64_t count, parse_count("--cpus", *cpus));
+        DOPPEL_TRY(const uint64_t count, parse_count(*cpus, "--cpus"));
         s.cpus = static_cast<unsigned>(std::min<uint64_t>(count, ~0U));
     }
     if (const auto memory = arguments.value("--memory")) {
-        DOPPEL_TRY(s.memory, parse_size("--memory", *memory));
+        DOPPEL_TRY(s.memory, parse_size(*memory, "--memory"));
     }
     if (const auto console = arguments.value("--console")) {
         const auto choice = machine::console_from(*console);

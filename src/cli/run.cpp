@@ -1,6 +1,8 @@
 // doppel run: decide, make what is missing, and become the machine.
+#include <sys/stat.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <cstdio>
 #include <nlohmann/json.hpp>
 
@@ -32,18 +34,21 @@ int explain(const Plan& plan, bool json) {
 Result<std::optional<image::Image>> obtain_image(const Plan& plan, const image::Catalog& catalog, int& maker_code) {
     DOPPEL_TRY(auto image, catalog.find(plan.image, plan.arch.value));
     if (image) return image;
-    DOPPEL_TRY(maker_code, run_and_wait("doppel-image", {"make", plan.image}));
+    DOPPEL_TRY(maker_code, run_and_wait("doppel-image", {"make", plan.image, "--arch", plan.arch.value}));
     if (maker_code != 0) return std::optional<image::Image>();
     DOPPEL_TRY(image, catalog.find(plan.image, plan.arch.value));
     if (!image) return fail(Error{"run", plan.image, "the image is not there although it was made", ""});
     return image;
 }
 
-// Said here rather than by the machine: before the terminal is touched, and with the option's word.
-Result<> check_readable(const machine::Specification& s) {
-    for (const auto& [purpose, path] :
-         {std::pair{"read kernel", &s.kernel}, {"read initrd", &s.initrd}, {"read firmware", &s.firmware}})
-        if (!path->empty()) DOPPEL_CHECK(open_for_reading(*path, purpose));
+// Said here rather than by the machine: before the terminal is touched.
+Result<> check_readable(std::string_view purpose, const std::string& path) {
+    if (path.empty()) return {};
+    struct stat status {};
+    if (stat(path.c_str(), &status) != 0) return fail(Error::system(std::string(purpose), path, errno));
+    // Opening a FIFO would wait for its writer.
+    if (!S_ISREG(status.st_mode)) return fail(Error{std::string(purpose), path, "it is not a regular file", ""});
+    DOPPEL_CHECK(open_for_reading(path, purpose));
     return {};
 }
 
@@ -59,7 +64,9 @@ Result<int> run_run(const Arguments& arguments) {
         if (!image) return maker_code > 128 ? maker_code : arguments.verb().failure;
         DOPPEL_CHECK(add_image(plan, *image));
     }
-    DOPPEL_CHECK(check_readable(plan.specification));
+    DOPPEL_CHECK(check_readable("read kernel", plan.specification.kernel));
+    DOPPEL_CHECK(check_readable("read initrd", plan.specification.initrd));
+    DOPPEL_CHECK(check_readable("read firmware", plan.specification.firmware));
     if (!plan.arch_was_asked && isatty(STDERR_FILENO) == 1)
         std::fprintf(stderr, "doppel: a %s machine: %s\n", plan.arch.value.c_str(), plan.arch.why.c_str());
     DOPPEL_TRY(const UniqueFd specification, machine::to_memfd(plan.specification));

@@ -1,4 +1,4 @@
-// The values of options: one reader for each kind.
+// The values of options that base does not read already (base/sizes.h).
 #pragma once
 
 #include <cstdint>
@@ -8,9 +8,7 @@
 
 namespace doppel::cli {
 
-// Digits, then nothing or one of K, M, G, T (either case): bytes. `option` is the subject of the error.
-Result<uint64_t> parse_size(std::string_view option, std::string_view text);
-// Digits only.
-Result<uint64_t> parse_count(std::string_view option, std::string_view text);
+// Digits only. `option` is the subject of the error.
+Result<uint64_t> parse_count(std::string_view text, std::string_view option);
 
 }  // namespace doppel::cli

@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "base/file.h"
+#include "base/sizes.h"
 
 namespace doppel::machine {
 namespace {
@@ -141,9 +142,9 @@ Result<> validate(const Specification& s) {
         return fail(
             Error::usage("--cpus", std::to_string(s.cpus) + " is not between 1 and " + std::to_string(kMaxCpus)));
     if (s.memory < kMinMemory || s.memory > kMaxMemory)
-        return fail(Error::usage("--memory", std::to_string(s.memory) + " bytes is not between 16M and 1T"));
+        return fail(Error::usage("--memory", format_size(s.memory) + " is not between 16M and 1T"));
     if (s.memory % kPage != 0)
-        return fail(Error::usage("--memory", std::to_string(s.memory) + " bytes is not a whole number of pages",
+        return fail(Error::usage("--memory", format_size(s.memory) + " is not a whole number of pages",
                                  "give a multiple of 4K"));
     DOPPEL_CHECK(check_text("--kernel", s.kernel, kMaxPath));
     DOPPEL_CHECK(check_text("--initrd", s.initrd, kMaxPath));

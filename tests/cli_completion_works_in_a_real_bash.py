@@ -1,0 +1,40 @@
+#!/usr/bin/env python3
+"""The completion script, sourced by bash, offers verbs, options, choices and files; zsh and fish accept theirs where they are installed."""
+
+import shutil
+import subprocess
+
+from support.cli_test import check, launcher
+
+
+def complete(doppel, *words):
+    """What bash offers for the last of `words`."""
+    line = " ".join(f"'{word}'" for word in ("doppel", *words))
+    script = (f"source <('{doppel.program}' completion bash); COMP_WORDS=({line}); COMP_CWORD={len(words)}; _doppel; "
+              "((${#COMPREPLY[@]})) && printf '%s\\n' \"${COMPREPLY[@]}\"; complete -p doppel >&2")
+    done = subprocess.run(["bash", "--norc", "-c", script], capture_output=True, text=True, cwd=doppel.folder, timeout=60)
+    check("_doppel doppel" in done.stderr and "rror" not in done.stderr, done)
+    return set(done.stdout.splitlines())
+
+
+with launcher() as doppel:
+    (doppel.folder / "Image with space").touch()
+    check(complete(doppel, "r") == {"run"})
+    check(complete(doppel, "") == {"run", "image", "doctor", "completion", "version", "help"})
+    check(complete(doppel, "run", "--me") == {"--memory"})
+    check(complete(doppel, "run", "--engine", "") == {"auto", "interpret"})
+    check(complete(doppel, "run", "--console", "s") == {"stdio", "socket:"})
+    check(complete(doppel, "run", "--kernel", "Im") == {"Image with space"})
+    check(complete(doppel, "run", "--cpus", "") == set())
+    check(complete(doppel, "run", "ti") == {"tiny"})
+    check(complete(doppel, "run", "Im") == {"Image with space"})
+    check(complete(doppel, "image", "m") == {"make"})
+    check(complete(doppel, "image", "make", "") == {"tiny"})
+    check(complete(doppel, "completion", "f") == {"fish"})
+    check(complete(doppel, "doctor", "--") == {"--help", "--json"})
+    for shell, check_only in (("bash", "-n"), ("zsh", "-n"), ("fish", "--no-execute")):
+        script = doppel.folder / f"completion.{shell}"
+        script.write_text(doppel.succeed("completion", shell))
+        if shutil.which(shell):
+            done = subprocess.run([shell, check_only, script], capture_output=True, text=True, timeout=60)
+            check(done.returncode == 0 and done.stderr == "", done)

@@ -1,0 +1,46 @@
+#!/usr/bin/env python3
+"""doppel run becomes doppel-machine: same process, same terminal, the specification in a sealed descriptor, its exit code passed on."""
+
+import json
+import subprocess
+
+from support.cli_test import check, launcher
+
+MACHINE = """
+import json, os, sys
+fd = int(sys.argv[sys.argv.index("--spec-fd") + 1])
+try:
+    os.write(fd, b"x")
+    sys.exit("the specification can be changed")
+except PermissionError:
+    pass
+print(json.dumps({"pid": os.getpid(), "specification": json.loads(os.read(fd, 1 << 20))}))
+sys.exit(42)
+"""
+IMAGE_MAKER = """
+import sys
+print("made", *sys.argv[1:])
+sys.exit(3)
+"""
+
+with launcher() as doppel:
+    doppel.put_beside("doppel-machine", MACHINE)
+    (doppel.folder / "Image").write_text("kernel")
+    process = subprocess.Popen([doppel.program, "run", "--kernel", "Image", "--append", 'a "b" \u20ac', "--cpus", "3", "--memory", "1G",
+                                "--console", "file:log", "--no-reboot"], cwd=doppel.folder, env=doppel.environment,
+                               stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
+    output, _ = process.communicate(timeout=120)
+    check(process.returncode == 42, process.returncode)
+    answer = json.loads(output)
+    check(answer["pid"] == process.pid, answer)
+    check(answer["specification"] == {"arch": "riscv64", "engine": "interpret", "cpus": 3, "memory": 1 << 30, "kernel": "Image",
+                                      "initrd": "", "append": 'a "b" \u20ac', "firmware": "", "console": "file:log", "no_reboot": True,
+                                      "name": ""}, answer)
+
+    # An image that cannot be made fails the run; what the maker prints is no guest's output.
+    doppel.put_beside("doppel-image", IMAGE_MAKER)
+    done = doppel.run("run", "tiny")
+    check(done.returncode == 125 and done.stdout == "" and done.stderr == "made make tiny --arch riscv64\n", done)
+    # Other verbs of the image pass through whole, exit code and all.
+    done = doppel.run("image", "ls", "--json")
+    check(done.returncode == 3 and done.stdout == "made ls --json\n", done)
