@@ -1,0 +1,219 @@
+#include "program.h"
+
+#include <elf.h>
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+
+#include "generate.h"
+#include "isa/riscv/assemble.h"
+#include "isa/riscv/decode.h"
+
+namespace doppel::differential {
+
+namespace {
+
+// Offsets from sp of the parts of the State, and of the harness's own variable behind it.
+constexpr int kStateAt = -kScratchBelow;
+constexpr int kXAt = kScratchAbove;
+constexpr int kFAt = kXAt + 32 * 8;
+constexpr int kFcsrAt = kFAt + 32 * 8;
+constexpr int kNextInputAt = kFcsrAt + 8;
+
+uint32_t must_assemble(const std::string& text, uint64_t pc) {
+    auto bits = isa::riscv::assemble(text, pc);
+    if (!bits) {
+        std::fprintf(stderr, "differential: %s\n", bits.error().message().c_str());
+        std::abort();
+    }
+    return *bits;
+}
+
+// Text under construction.
+class Assembly {
+  public:
+    uint64_t here() const { return kTextBase + bytes_.size(); }
+    void put(uint32_t bits) {
+        unsigned length = isa::riscv::length_of(bits);
+        for (unsigned i = 0; i < length; i++) bytes_.push_back(static_cast<uint8_t>(bits >> (8 * i)));
+    }
+    template <class... Arguments>
+    void line(fmt::format_string<Arguments...> format, Arguments&&... arguments) {
+        put(must_assemble(fmt::format(format, std::forward<Arguments>(arguments)...), here()));
+    }
+    // call through ra, at any distance
+    void call(uint64_t target) {
+        int64_t distance = static_cast<int64_t>(target - here());
+        int64_t high = (distance + 0x800) >> 12;
+        line("auipc ra, {:#x}", static_cast<uint64_t>(high) & 0xfffff);
+        line("jalr ra, {}(ra)", distance - (high << 12));
+    }
+    std::vector<uint8_t> take() { return std::move(bytes_); }
+
+  private:
+    std::vector<uint8_t> bytes_;
+};
+
+std::string_view x_name(unsigned n) {
+    return isa::riscv::integer_register_name(n);
+}
+std::string_view f_name(unsigned n) {
+    return isa::riscv::float_register_name(n);
+}
+
+// Copies the next input to the scratch memory and loads all registers but ra, which is the return address.
+uint64_t emit_prepare(Assembly& a) {
+    uint64_t start = a.here();
+    a.line("ld t0, {}(sp)", kNextInputAt);
+    a.line("addi t1, sp, {}", kStateAt);
+    a.line("addi t2, t0, {}", sizeof(State));
+    uint64_t loop = a.here();
+    a.line("ld t3, 0(t0)");
+    a.line("sd t3, 0(t1)");
+    a.line("addi t0, t0, 8");
+    a.line("addi t1, t1, 8");
+    a.line("bne t0, t2, {:#x}", loop);
+    a.line("sd t0, {}(sp)", kNextInputAt);
+    a.line("ld t0, {}(sp)", kFcsrAt);
+    a.line("csrrw zero, fcsr, t0");
+    for (unsigned n = 0; n < 32; n++) a.line("fld {}, {}(sp)", f_name(n), kFAt + 8 * static_cast<int>(n));
+    for (unsigned n = 3; n < 32; n++) a.line("ld {}, {}(sp)", x_name(n), kXAt + 8 * static_cast<int>(n));
+    a.line("jalr zero, 0(ra)");
+    return start;
+}
+
+// Stores all registers but ra and writes the State.
+uint64_t emit_finish(Assembly& a) {
+    uint64_t start = a.here();
+    for (unsigned n = 3; n < 32; n++) a.line("sd {}, {}(sp)", x_name(n), kXAt + 8 * static_cast<int>(n));
+    for (unsigned n = 0; n < 32; n++) a.line("fsd {}, {}(sp)", f_name(n), kFAt + 8 * static_cast<int>(n));
+    a.line("csrrs t0, fcsr, zero");
+    a.line("sd t0, {}(sp)", kFcsrAt);
+    a.line("addi a7, zero, {}", kSystemCallWrite);
+    a.line("addi a0, zero, 1");
+    a.line("addi a1, sp, {}", kStateAt);
+    a.line("addi a2, zero, {}", sizeof(State));
+    a.line("ecall");
+    a.line("jalr zero, 0(ra)");
+    return start;
+}
+
+uint64_t size_of(const Unit& unit) {
+    uint64_t size = 0;
+    for (const Instruction& instruction : unit) size += isa::riscv::length_of(instruction.bits);
+    return size;
+}
+
+// The sequence's instructions with their jumps filled in.
+std::vector<uint32_t> lay_out(const Sequence& sequence) {
+    std::vector<uint64_t> unit_at = {0};
+    for (const Unit& unit : sequence.units) unit_at.push_back(unit_at.back() + size_of(unit));
+    std::vector<uint32_t> laid_out;
+    for (size_t u = 0; u < sequence.units.size(); u++) {
+        uint64_t at = unit_at[u];
+        for (const Instruction& instruction : sequence.units[u]) {
+            uint32_t bits = instruction.bits;
+            const Jump& jump = instruction.jump;
+            if (jump.base != Jump::Base::kNone) {
+                uint64_t target = unit_at[std::min(u + 1 + jump.skip, sequence.units.size())];
+                uint64_t from = jump.base == Jump::Base::kUnit ? unit_at[u] : at;
+                bits = with_immediate(bits, static_cast<int32_t>(target - from) + jump.bias);
+            }
+            laid_out.push_back(bits);
+            at += isa::riscv::length_of(bits);
+        }
+    }
+    return laid_out;
+}
+
+void append(std::vector<uint8_t>& bytes, const void* from, size_t size) {
+    size_t at = bytes.size();
+    bytes.resize(at + size);
+    std::memcpy(&bytes[at], from, size);
+}
+
+}  // namespace
+
+Program build_program(std::span<const Sequence> sequences) {
+    Program program;
+    Assembly a;
+    constexpr uint64_t kRoutines = kTextBase + 32;
+    // The entry, padded up to the two routines.
+    a.line("lui sp, {:#x}", kStackPointer >> 12);
+    a.line("lui t0, {:#x}", kInputBase >> 12);
+    a.line("sd t0, {}(sp)", kNextInputAt);
+    uint64_t entry_jump = a.here();
+    // The distance to the first sequence does not depend on the sequences.
+    Assembly routines;
+    emit_prepare(routines);
+    emit_finish(routines);
+    a.line("jal zero, {:#x}", kRoutines + (routines.here() - kTextBase));
+    while (a.here() < kRoutines) a.line("ebreak");
+    (void)entry_jump;
+    uint64_t prepare = emit_prepare(a);
+    uint64_t finish = emit_finish(a);
+    for (const Sequence& sequence : sequences) {
+        append(program.inputs, &sequence.input, sizeof(State));
+        a.call(prepare);
+        a.line("ld ra, {}(sp)", kXAt + 8);
+        program.starts.push_back(a.here());
+        for (uint32_t bits : lay_out(sequence)) a.put(bits);
+        program.ends.push_back(a.here());
+        a.line("sd ra, {}(sp)", kXAt + 8);
+        a.call(finish);
+    }
+    a.line("addi a7, zero, {}", kSystemCallExit);
+    a.line("addi a0, zero, 0");
+    a.line("ecall");
+    program.text = a.take();
+    return program;
+}
+
+std::vector<uint8_t> elf_file(const Program& program) {
+    constexpr uint64_t kPage = 4096;
+    auto aligned = [](uint64_t n) { return (n + kPage - 1) & ~(kPage - 1); };
+    uint64_t text_at = kPage, inputs_at = text_at + aligned(program.text.size());
+
+    Elf64_Ehdr header{};
+    std::memcpy(header.e_ident, ELFMAG, SELFMAG);
+    header.e_ident[EI_CLASS] = ELFCLASS64, header.e_ident[EI_DATA] = ELFDATA2LSB,
+    header.e_ident[EI_VERSION] = EV_CURRENT;
+    header.e_type = ET_EXEC, header.e_machine = EM_RISCV, header.e_version = EV_CURRENT, header.e_entry = kTextBase;
+    header.e_phoff = sizeof header, header.e_ehsize = sizeof header, header.e_phentsize = sizeof(Elf64_Phdr);
+    header.e_flags = EF_RISCV_RVC | EF_RISCV_FLOAT_ABI_DOUBLE;
+
+    auto segment = [](uint32_t flags, uint64_t at, uint64_t address, uint64_t file_size, uint64_t memory_size) {
+        return Elf64_Phdr{PT_LOAD, flags, at, address, address, file_size, memory_size, kPage};
+    };
+    const Elf64_Phdr segments[] = {
+        segment(PF_R | PF_X, text_at, kTextBase, program.text.size(), program.text.size()),
+        segment(PF_R, inputs_at, kInputBase, program.inputs.size(), program.inputs.size()),
+        segment(PF_R | PF_W, 0, kScratchPages, 0, kScratchPagesBytes),
+    };
+    header.e_phnum = std::size(segments);
+
+    std::vector<uint8_t> file;
+    append(file, &header, sizeof header);
+    append(file, segments, sizeof segments);
+    file.resize(text_at);
+    append(file, program.text.data(), program.text.size());
+    file.resize(inputs_at);
+    append(file, program.inputs.data(), program.inputs.size());
+    return file;
+}
+
+std::string listing(const Sequence& sequence, uint64_t address) {
+    std::string text;
+    for (uint32_t bits : lay_out(sequence)) {
+        unsigned length = isa::riscv::length_of(bits);
+        text +=
+            fmt::format("    {:#x}: {:0{}x}  {}\n", address, bits, 2 * length, isa::riscv::disassemble(bits, address));
+        address += length;
+    }
+    return text;
+}
+
+}  // namespace doppel::differential

@@ -1,0 +1,40 @@
+// The guest program: a harness that runs sequences one after the other and writes the state that each leaves to
+// descriptor 1.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "sequence.h"
+
+namespace doppel::differential {
+
+// Where it lies in memory, virtual and physical alike.
+inline constexpr uint64_t kTextBase = 0x10000000;
+inline constexpr uint64_t kInputBase = 0x20000000;
+inline constexpr uint64_t kScratchPages = 0x40000000;
+inline constexpr uint64_t kScratchPagesBytes = 0x2000;
+inline constexpr uint64_t kStackPointer = kScratchPages + 0x1000;
+
+// The Linux system calls that the harness makes.
+inline constexpr uint64_t kSystemCallWrite = 64, kSystemCallExit = 93;
+
+struct Program {
+    std::vector<uint8_t> text;     // entry at its start
+    std::vector<uint8_t> inputs;   // a State each
+    std::vector<uint64_t> starts;  // address of each sequence's first own instruction
+    std::vector<uint64_t> ends;    // and of the one behind its last
+};
+
+Program build_program(std::span<const Sequence> sequences);
+
+// A static ELF executable of it.
+std::vector<uint8_t> elf_file(const Program& program);
+
+// The sequence as assembly, a line an instruction, as it lies at `address`.
+std::string listing(const Sequence& sequence, uint64_t address);
+
+}  // namespace doppel::differential
