@@ -126,7 +126,7 @@ Result<> Catalog::remove(std::string_view name) const {
         found = true;
         // Out of sight first, in one step: a removal cut short never leaves half an image under its name.
         fs::path directory = directory_of(one, arch);
-        fs::path doomed = images_ / (".staging-" + one + "-" + arch);
+        fs::path doomed = images_ / (".staging-" + directory.filename().string());
         std::error_code code;
         fs::remove_all(doomed, code);
         if (!code) fs::rename(directory, doomed, code);

@@ -1,9 +1,9 @@
 // doppel-image: the verbs of `doppel image`, apart from the launcher because they need libraries that it does not.
-#include <signal.h>
 #include <sys/signalfd.h>
 
 #include <CLI/CLI.hpp>
 #include <cerrno>
+#include <csignal>
 #include <cstdio>
 #include <exception>
 #include <nlohmann/json.hpp>

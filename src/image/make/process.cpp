@@ -2,14 +2,13 @@
 
 #include <fcntl.h>
 #include <poll.h>
-#include <signal.h>
-#include <stdlib.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <array>
 #include <cerrno>
+#include <csignal>
 
 #include "base/unique_fd.h"
 
@@ -69,7 +68,9 @@ Prepared prepare(const Command& command) {
         }
         if (!replaced) prepared.environment_text.emplace_back(text);
     }
-    for (const auto& [name, value] : command.environment) prepared.environment_text.push_back(name + "=" + value);
+    for (const auto& [name, value] : command.environment) {
+        prepared.environment_text.emplace_back(name).append("=").append(value);
+    }
     for (auto& text : prepared.environment_text) prepared.environment.push_back(text.data());
     prepared.environment.push_back(nullptr);
     if (!command.directory.empty()) prepared.directory = command.directory.c_str();

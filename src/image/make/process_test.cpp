@@ -2,8 +2,9 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <signal.h>
 #include <sys/eventfd.h>
+
+#include <csignal>
 
 #include "base/unique_fd.h"
 #include "image/test_folder.h"

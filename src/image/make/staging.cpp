@@ -1,10 +1,10 @@
 #include "image/make/staging.h"
 
 #include <fcntl.h>
-#include <stdio.h>
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstdio>
 #include <system_error>
 
 #include "base/sizes.h"

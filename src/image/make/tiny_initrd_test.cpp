@@ -26,31 +26,29 @@ std::string block(const std::vector<std::string>& names) {
     return text + '\0';
 }
 
-const std::vector<std::string> kApplets{"[",        "[[",     "ash",   "busybox", "cat",   "cttyhack", "halt",
-                                        "hostname", "init",   "login", "mkdir",   "mknod", "mount",    "poweroff",
-                                        "reboot",   "setsid", "sh",    "tr",      "wc"};
+const std::vector<std::string> debian_applets{"[",        "[[",     "ash",   "busybox", "cat",   "cttyhack", "halt",
+                                              "hostname", "init",   "login", "mkdir",   "mknod", "mount",    "poweroff",
+                                              "reboot",   "setsid", "sh",    "tr",      "wc"};
 
 std::span<const uint8_t> bytes(const std::string& text) {
     return {reinterpret_cast<const uint8_t*>(text.data()), text.size()};
 }
 
 TEST(Busybox, NamesItsAppletsInTheMidstOfOtherBytes) {
+    using namespace std::string_literals;
     // Debian's build has no NUL in front of the block.
-    EXPECT_EQ(busybox_applets(bytes("\x7f"
-                                    "ELF[\0[[\0 no]" +
-                                    block(kApplets) + "/var/log/wtmp")),
-              kApplets);
+    EXPECT_EQ(busybox_applets(bytes("ELF[\0[[\0 no]"s + block(debian_applets) + "/var/log/wtmp")), debian_applets);
 }
 
 TEST(Busybox, KnowsNoAppletsOfOtherPrograms) {
     EXPECT_THAT(busybox_applets({}), IsEmpty());
     EXPECT_THAT(busybox_applets(bytes(block({"[", "[[", "sh"}))), IsEmpty()) << "too few to be a table";
-    std::string unsorted = block(kApplets);
+    std::string unsorted = block(debian_applets);
     unsorted.replace(unsorted.find("tr"), 2, "aa");
     EXPECT_THAT(busybox_applets(bytes(unsorted)), IsEmpty());
-    std::string cut = block(kApplets);
+    std::string cut = block(debian_applets);
     EXPECT_THAT(busybox_applets(bytes(cut.substr(0, cut.size() - 1))), IsEmpty()) << "no end";
-    std::string path = block(kApplets);
+    std::string path = block(debian_applets);
     path.replace(path.find("tr"), 2, "t/");
     EXPECT_THAT(busybox_applets(bytes(path)), IsEmpty());
 }
@@ -90,7 +88,7 @@ TEST(TinyInitrd, CarriesWhatTheKernelAndAShellNeed) {
     std::string busybox =
         "\x7f"
         "ELF" +
-        block(kApplets);
+        block(debian_applets);
     ASSERT_TRUE(write_tiny_initrd(path, bytes(busybox), "hello"));
     auto files = unpack(path);
     EXPECT_EQ(files.at("bin/busybox").content, busybox);
@@ -110,7 +108,7 @@ TEST(TinyInitrd, CarriesWhatTheKernelAndAShellNeed) {
 
 TEST(TinyInitrd, IsTheSameBytesEachTime) {
     TestFolder directory;
-    std::string busybox = block(kApplets);
+    std::string busybox = block(debian_applets);
     ASSERT_TRUE(write_tiny_initrd(directory.path() / "one", bytes(busybox), "hello"));
     ASSERT_TRUE(write_tiny_initrd(directory.path() / "two", bytes(busybox), "hello"));
     EXPECT_EQ(TestFolder::read(directory.path() / "one"), TestFolder::read(directory.path() / "two"));
@@ -118,7 +116,7 @@ TEST(TinyInitrd, IsTheSameBytesEachTime) {
 
 TEST(TinyInitrd, HasAnInitThatAShellCanRead) {
     TestFolder directory;
-    ASSERT_TRUE(write_tiny_initrd(directory.path() / "initrd", bytes(block(kApplets)), "hello"));
+    ASSERT_TRUE(write_tiny_initrd(directory.path() / "initrd", bytes(block(debian_applets)), "hello"));
     auto script = directory.write("init", unpack(directory.path() / "initrd").at("init").content);
     auto checked = run({{"sh", "-n", script}});
     ASSERT_TRUE(checked);
@@ -127,7 +125,7 @@ TEST(TinyInitrd, HasAnInitThatAShellCanRead) {
 
 TEST(TinyInitrd, RefusesABusyboxThatLacksACommand) {
     TestFolder directory;
-    auto applets = kApplets;
+    auto applets = debian_applets;
     std::erase(applets, "login");
     auto written = write_tiny_initrd(directory.path() / "initrd", bytes(block(applets)), "hello");
     ASSERT_FALSE(written);
