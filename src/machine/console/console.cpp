@@ -16,8 +16,9 @@
 namespace doppel::machine {
 namespace {
 
-constexpr size_t kPiece = 64 << 10;  // of output in one write
-constexpr int kRounds = 16;          // pieces before the loop's other work has its turn
+constexpr size_t kPiece = 64 << 10;      // of output in one write
+constexpr uint64_t kGather = 1'000'000;  // nanoseconds; nobody sees a character come that much later
+constexpr int kRounds = 16;              // pieces before the loop's other work has its turn
 
 bool end_is_pending() {
     sigset_t pending;
@@ -46,7 +47,7 @@ Result<std::unique_ptr<Console>> Console::open(const ConsoleChoice& choice, Even
     return make_null_console(loop);
 }
 
-Console::Console(EventLoop& loop) : loop_(loop) {}
+Console::Console(EventLoop& loop) : loop_(loop), gather_(loop, [this] { drain(); }) {}
 
 Console::~Console() {
     detach();
@@ -154,7 +155,10 @@ void Console::read_some() {
     update();
 }
 
+// A serial port sends byte by byte. Whatever follows a write within kGather goes out together; a byte after a pause
+// goes at once.
 void Console::drain() {
+    bool wrote = false;
     for (int round = 0; round < kRounds; round++) {
         if (written_ == writing_.size()) {
             std::lock_guard guard(lock_);
@@ -163,11 +167,13 @@ void Console::drain() {
             written_ = 0;
             writing_size_ = writing_.size();
             if (writing_.empty()) {
-                drain_posted_ = false;
+                drain_posted_ = wrote;
+                if (wrote) gather_.arm(loop_.clock().monotonic() + kGather);
                 return;
             }
         }
         if (!write_some()) return;
+        wrote = true;
     }
     loop_.post([this] { drain(); });
 }

@@ -103,12 +103,13 @@ class Console : public device::CharacterBackend {
     std::vector<uint8_t> kept_;     // input that the device has not taken yet
     std::vector<uint8_t> writing_;  // output taken from the queue
     size_t written_ = 0;            // of it, from the front
+    EventLoop::Timer gather_;
 
-    mutable std::mutex lock_;  // leaf
+    std::mutex lock_;  // before the loop's own; never held when the device is called
     std::condition_variable room_;
     std::vector<uint8_t> queue_;
-    size_t writing_size_ = 0;  // what is left of `writing_`
-    bool drain_posted_ = false;
+    size_t writing_size_ = 0;    // what is left of `writing_`
+    bool drain_posted_ = false;  // or its timer runs: no need to wake the loop
     bool discarding_ = true;
 };
 
