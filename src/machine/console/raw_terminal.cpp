@@ -43,8 +43,10 @@ void set_attributes(const termios& attributes) {
     pthread_sigmask(SIG_SETMASK, &before, nullptr);
 }
 
+// A terminal that is not the process' controlling one has no foreground group to be in: it is the process' own.
 bool is_foreground() {
-    return tcgetpgrp(state.fd) == getpgrp();
+    pid_t owner = tcgetpgrp(state.fd);
+    return owner == getpgrp() || (owner < 0 && errno == ENOTTY);
 }
 
 // Everything from here to the end of the handlers is async-signal-safe.
