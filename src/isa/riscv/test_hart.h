@@ -1,4 +1,4 @@
-// What unit tests of the privileged architecture share: a hart with memory, a time that stands still, and an engine
+// What unit tests of the privileged architecture share: a hart with memory, a time that tests own, and an engine
 // that counts what it is told.
 #pragma once
 
@@ -16,8 +16,9 @@ namespace doppel::isa::riscv {
 
 class TestTime final : public Environment {
   public:
-    uint64_t time() const override { return ticks.load(); }
-    std::atomic<uint64_t> ticks{0};
+    uint64_t time() const override { return ticks.fetch_add(step); }
+    mutable std::atomic<uint64_t> ticks{0};
+    uint64_t step = 0;  // by which each look at the time advances it
 };
 
 class TestEngine final : public EngineHooks {
