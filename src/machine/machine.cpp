@@ -151,7 +151,6 @@ Result<Machine::End> Machine::run_once() {
     }
     loop_->run();
     harts_->stop();
-    console_->finish();
     std::lock_guard guard(end_lock_);
     return *std::exchange(end_, std::nullopt);
 }
@@ -159,7 +158,10 @@ Result<Machine::End> Machine::run_once() {
 Result<int> Machine::run() {
     while (true) {
         DOPPEL_TRY(End how, run_once());
-        if (!how.reboot) return how.code;
+        if (!how.reboot) {
+            console_->finish();
+            return how.code;
+        }
         board_->reset();
         console_input_->reset();
         if (!memory_.discard(riscv64::map::kRam, ram_size())) {
