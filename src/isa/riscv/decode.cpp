@@ -43,7 +43,8 @@ struct Row {
 };
 
 constexpr Row kRows[] = {
-#define INSN(id, pattern, operands, extension) {mnemonic(#id), #extension, checked_pattern<32>(pattern), &formats::operands},
+#define INSN(id, pattern, operands, extension) \
+    {mnemonic(#id), #extension, checked_pattern<32>(pattern), &formats::operands},
 #define COMPRESSED(id, pattern, operands, meaning, extension) \
     {#id, #extension, checked_pattern<16>(pattern), &formats::operands},
 #include "isa/riscv/instructions.inc"
@@ -71,7 +72,8 @@ class Index {
                 const InstructionInfo& one = infos_[i];
                 bool wide = (slot & kWide) != 0;
                 if ((one.length == 4) != wide) continue;
-                if (((key ^ one.match) & one.mask & key_mask) == 0) candidates_[slot].push_back(static_cast<uint16_t>(i));
+                if (((key ^ one.match) & one.mask & key_mask) == 0)
+                    candidates_[slot].push_back(static_cast<uint16_t>(i));
             }
         }
     }
@@ -80,7 +82,8 @@ class Index {
 
     Decoded decode(uint32_t insn) const {
         bool wide = length_of(insn) == 4;
-        uint32_t slot = wide ? kWide | bits(insn, 6, 2) << 3 | bits(insn, 14, 12) : bits(insn, 1, 0) << 3 | bits(insn, 15, 13);
+        uint32_t slot =
+            wide ? kWide | bits(insn, 6, 2) << 3 | bits(insn, 14, 12) : bits(insn, 1, 0) << 3 | bits(insn, 15, 13);
         if (!wide) insn &= 0xffff;
         for (uint16_t i : candidates_[slot]) {
             const InstructionInfo& one = infos_[i];

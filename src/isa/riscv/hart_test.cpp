@@ -24,12 +24,12 @@ void restore(Hart& hart, const std::vector<uint8_t>& document) {
 TEST(HartState, SurvivesSaveAndRestoreWhole) {
     TestHart before;
     Hart& hart = before.hart;
-    for (unsigned i = 1; i < 32; i++) hart.x[i] = i * 0x0101'0101'0101'0101, hart.f[i] = ~hart.x[i];
+    for (unsigned i = 1; i < 32; i++) hart.x[i] = i * uint64_t{0x0101'0101'0101'0101}, hart.f[i] = ~hart.x[i];
     hart.pc = 0x8000'0002, hart.privilege = Privilege::kSupervisor, hart.retired = 12345, hart.id = 3;
     hart.host_firmware = true;
     hart.lines.store(irq::bit(irq::kMachineExternal)), hart.pending.store(irq::bit(irq::kSupervisorSoftware));
     for (uint32_t n = 0; n < 4096; n++) {
-        if (!csr_name(n).empty() && n != 0x180) (void)csr_write(hart, n, 0x0102'0304'0506'0711 * n);
+        if (!csr_name(n).empty() && n != 0x180) (void)csr_write(hart, n, uint64_t{0x0102'0304'0506'0711} * n);
     }
     before.poke(0x180, uint64_t{9} << 60 | 0x1234);
     before.poke(0x300, mstatus::kFs | mstatus::kMprv | mstatus::kSie | mstatus::kMpp);
