@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <csignal>
+#include <cstdio>
 #include <utility>
 
 #include "base/file.h"
@@ -142,6 +143,9 @@ Result<Machine::End> Machine::run_once() {
         if (!console_) {
             // Opened last, so that what is wrong before that is said on a terminal that is still the user's.
             DOPPEL_TRY(console_, Console::open(specification_.console, *loop_, [this] { end({}); }));
+            if (const std::string where = console_->location(); !where.empty()) {
+                std::fprintf(stderr, "doppel: the console is %s\n", where.c_str());
+            }
             board_->uart().attach(*console_);
             console_input_ = std::make_unique<ConsoleInput>(board_->uart(), *console_);
             console_->connect(*console_input_);

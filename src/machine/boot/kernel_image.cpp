@@ -105,6 +105,9 @@ Result<KernelImage> read_image(std::vector<uint8_t> file, std::string form, cons
             return fail(origin.error(
                 fmt::format("is truncated: {} of {} bytes are there", file.size(), pe->content_end), kWholeCopy));
         }
+    } else if (has_magic(file, 0, "MZ")) {
+        // A kernel with an EFI stub (boot-image-header.rst, "code0"): its headers are cut off or damaged.
+        return fail(origin.error("is truncated: its PE header is not there", kWholeCopy));
     }
     const uint64_t load_offset = field(image_header::kTextOffset);
     const uint64_t image_size = field(image_header::kImageSize);

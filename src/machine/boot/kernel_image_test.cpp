@@ -136,6 +136,8 @@ TEST(KernelImage, NamesTruncatedFiles) {
     EXPECT_EQ(error_of(image), "no error");
     image.resize(8000);
     EXPECT_EQ(error_of(image), "read kernel: k: is truncated: 8000 of 8192 bytes are there; get a whole copy of it");
+    image.resize(64);  // the whole Image header, but not the PE header that it points to
+    EXPECT_THAT(error_of(image), HasSubstr("is truncated: its PE header is not there"));
     image.resize(40);
     EXPECT_THAT(error_of(image), HasSubstr("is too short to be a kernel (40 bytes)"));
 
