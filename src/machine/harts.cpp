@@ -72,6 +72,7 @@ void Harts::start(const HartStart& start) {
         hart.host_firmware = false;
         hart.pending.store(0);
         hart.translation_version++;
+        if (start.host_firmware) firmware_->prepare(hart);
         bool runs = !start.host_firmware || hart.id == 0;
         one->run_state.store(runs ? HartState::kStartPending : HartState::kStopped);
         one->start_pc = start.entry;
@@ -103,7 +104,6 @@ bool Harts::wait_until_started(One& one) {
     std::unique_lock guard(one.lock);
     one.wake.wait(guard, [&] { return stopping_.load() || one.run_state.load() == HartState::kStartPending; });
     if (stopping_.load()) return false;
-    if (host_firmware_) firmware_->prepare(one.state);
     constexpr unsigned kA0 = 10, kA1 = 11;
     one.state.x[kA0] = one.state.id;
     one.state.x[kA1] = one.start_opaque;
@@ -174,6 +174,8 @@ bool Harts::start_hart(unsigned hart, uint64_t pc, uint64_t opaque) {
     {
         std::lock_guard guard(one.lock);
         if (one.run_state.load() != HartState::kStopped) return false;
+        // Before anyone can see it start: an interrupt sent from then on must not be lost. Its thread sleeps on `lock`.
+        firmware_->prepare(one.state);
         one.start_pc = pc;
         one.start_opaque = opaque;
         one.run_state.store(HartState::kStartPending);
