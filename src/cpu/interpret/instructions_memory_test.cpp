@@ -92,12 +92,12 @@ class Recorder final : public device::Device {
   public:
     std::string_view name() const override { return "recorder"; }
     uint64_t read(uint64_t offset, unsigned bytes) override { return 0xf1f2f3f4f5f6f700 + offset + bytes; }
-    void write(uint64_t offset, unsigned bytes, uint64_t value) override {
-        offset_ = offset, bytes_ = bytes, value_ = value;
-    }
+    void write(uint64_t offset, unsigned bytes, uint64_t value) override { last = {offset, bytes, value}; }
     void reset() override {}
-    uint64_t offset_ = 0, value_ = 0;
-    unsigned bytes_ = 0;
+    struct Write {
+        uint64_t offset, bytes, value;
+    };
+    Write last{};
 };
 
 TEST(Accesses, ToDevicesHaveTheirWidth) {
@@ -111,9 +111,9 @@ TEST(Accesses, ToDevicesHaveTheirWidth) {
     EXPECT_EQ(m.x("a3"), 0xf1f2f3f4f5f6f718);
     m.x("a0") = 0x1122334455667788;
     m.execute({"sh a0, 6(a1)"});
-    EXPECT_EQ(recorder.offset_, 6u);
-    EXPECT_EQ(recorder.bytes_, 2u);
-    EXPECT_EQ(recorder.value_, 0x7788u);
+    EXPECT_EQ(recorder.last.offset, 6u);
+    EXPECT_EQ(recorder.last.bytes, 2u);
+    EXPECT_EQ(recorder.last.value, 0x7788u);
     EXPECT_EQ(m.run({"lw a0, 2(a1)"}), (Trap{cause::kLoadAccess, kCode, 0x10000002})) << "misaligned";
     EXPECT_EQ(m.run({"amoswap.w a0, a0, (a1)"}), (Trap{cause::kStoreAccess, kCode, 0x10000000}));
     EXPECT_EQ(m.run({"lr.w a0, (a1)"}), (Trap{cause::kLoadAccess, kCode, 0x10000000}));

@@ -24,8 +24,8 @@ struct Trap {
 
     bool operator==(const Trap&) const = default;
 };
-inline void PrintTo(const Trap& trap, std::ostream* out) {
-    *out << "cause " << trap.cause << " at 0x" << std::hex << trap.pc << " tval 0x" << trap.value << std::dec;
+inline std::ostream& operator<<(std::ostream& out, const Trap& trap) {
+    return out << "cause " << trap.cause << " at 0x" << std::hex << trap.pc << " tval 0x" << trap.value << std::dec;
 }
 
 class ProgramMachine : public isa::riscv::TestHart {
