@@ -1,5 +1,6 @@
 #include <gtest/gtest.h>
 
+#include <tuple>
 #include <vector>
 
 #include "cpu/interpret/test_board.h"
@@ -152,16 +153,23 @@ TEST_F(RunnerTranslation, AddressSpacesDoNotNeedAFenceBetweenThem) {
 TEST_F(RunnerTranslation, ThousandsOfAddressSpacesStayApart) {
     isa::riscv::TestPageTables other(memory, kTables + 0x4'0000);
     other.map(kCode, kCode, pte::kAll);
-    tables.map(kVa, kPage, pte::kAll);
-    other.map(kVa, kOther, pte::kAll);
+    constexpr uint64_t kPages = 300;
+    for (uint64_t page = 0; page < kPages; page++) {
+        tables.map(kVa + page * kPageBytes, kPage, pte::kAll);
+        other.map(kVa + page * kPageBytes, kOther, pte::kAll);
+    }
     store<uint64_t>(kPage, 1), store<uint64_t>(kOther, 2);
     put(kCode, {"csrrw zero, satp, a2", "ld a0, 0(a1)", "wfi"});
-    reg(reg::kA1) = kVa;
-    for (uint64_t asid = 0; asid < 9000; asid++) {
-        unsigned which = 1 + (asid * 7 >> 3 & 1);
-        reg(reg::kA2) = which == 1 ? tables.satp(asid) : other.satp(asid);
+    auto read = [&](uint64_t satp, uint64_t page) {
+        reg(reg::kA1) = kVa + page * kPageBytes, reg(reg::kA2) = satp;
         go(kCode);
-        ASSERT_EQ(reg(reg::kA0), which) << asid;
+        return reg(reg::kA0);
+    };
+    // What the first space leaves in the caches must not come back when its number is given out anew.
+    for (uint64_t page = 1; page < kPages; page++) ASSERT_EQ(read(tables.satp(0), page), 1u);
+    for (uint64_t asid = 1; asid < 9000; asid++) {
+        bool near_the_end = asid % 4096 > 4080 || asid % 4096 < 16;
+        ASSERT_EQ(read(other.satp(asid), near_the_end ? 20 + asid % 64 : 0), 2u) << asid;
     }
 }
 
@@ -303,14 +311,20 @@ TEST_F(RunnerTranslation, HardwareSetsAccessedAndDirtyWhenEnabled) {
 TEST_F(RunnerTranslation, WrittenPagesAreDirtyAgainAfterACollectionAndAFence) {
     tables.map(kVa, kPage, pte::kAll);
     reg(reg::kA1) = kVa;
-    for (int round = 0; round < 2; round++) {
-        (void)memory.collect_dirty();
-        vcpu->request_translation_fence();
-        hart.pc = kCode;
-        if (round == 0) put(kCode, {"sd a0, 0(a1)", "wfi"});
-        (void)memory.collect_dirty();
-        go(kCode);
-        EXPECT_EQ(memory.collect_dirty(), std::vector<uint64_t>{kPage});
+    tables.map(kVa + kPageBytes, kPage + kPageBytes, pte::kAll);
+    const std::vector<uint64_t> first = {kPage}, both = {kPage, kPage + kPageBytes};
+    for (auto [store, offset, expected] :
+         {std::tuple{"sd a0, 0(a1)", uint64_t{0}, first}, std::tuple{"amoswap.d a0, a0, (a1)", uint64_t{0}, first},
+          std::tuple{"sd a0, 0(a1)", kPageBytes - 4, both}}) {
+        reg(reg::kA1) = kVa + offset;
+        for (int round = 0; round < 2; round++) {
+            put(kCode, {store, "wfi"});
+            vcpu->request_instruction_fence();
+            (void)memory.collect_dirty();
+            vcpu->request_translation_fence();
+            go(kCode);
+            EXPECT_EQ(memory.collect_dirty(), expected) << store;
+        }
     }
 }
 

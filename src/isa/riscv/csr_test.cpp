@@ -177,18 +177,21 @@ TEST_F(Csr, MipOrsTheLineIntoSeipButSetAndClearDoNotLatchIt) {
 TEST_F(Csr, MipLosesNoInterruptThatAnotherHartRaisesMeanwhile) {
     poke(kMenvcfg, 0);
     constexpr uint64_t kSsip = irq::bit(irq::kSupervisorSoftware), kStip = irq::bit(irq::kSupervisorTimer);
-    constexpr int kRounds = 20'000;
-    std::atomic<int> lost{0};
+    std::atomic<int> lost{0}, raised{0};
+    std::atomic<bool> done{false};
     std::thread other([&] {
-        for (int i = 0; i < kRounds; i++) {
+        while (!done) {
             hart.pending.fetch_or(kSsip);
             if (!(hart.pending.fetch_and(~kSsip) & kSsip)) lost++;
+            raised++;
         }
     });
-    for (int i = 0; i < kRounds; i++) {
+    constexpr int kRounds = 20'000;
+    while (raised < kRounds) {
         access(kMip, CsrOperation::kSet, kStip);
         access(kMip, CsrOperation::kClear, kStip);
     }
+    done = true;
     other.join();
     EXPECT_EQ(lost, 0);
 }

@@ -213,15 +213,20 @@ TEST_F(Mmu, UpdatesOfAccessedAndDirtyNeverOverwriteWhatAnotherHartStores) {
     auto* entry = reinterpret_cast<uint64_t*>(memory.find(slot, 8)->host + (slot - kRam));
     uint64_t clean[] = {pte::leaf(kPage, pte::kV | pte::kR | pte::kW),
                         pte::leaf(kPage + kPageBytes, pte::kV | pte::kR)};
-    std::atomic<bool> done{false};
+    std::atomic<bool> begun{false}, done{false};
     std::atomic<int> wrong{0};
     std::thread other([&] {
-        for (int i = 0; i < 20'000; i++) {
-            uint64_t old = __atomic_exchange_n(entry, clean[i & 1], __ATOMIC_SEQ_CST) & ~(pte::kA | pte::kD);
-            if (old != clean[0] && old != clean[1] && old != 0) wrong++;
+        while (!begun) std::this_thread::yield();
+        uint64_t mine = clean[0];
+        __atomic_store_n(entry, mine, __ATOMIC_SEQ_CST);
+        for (int i = 1; i < 50'000; i++) {
+            uint64_t old = __atomic_exchange_n(entry, clean[i & 1], __ATOMIC_SEQ_CST);
+            if ((old & ~(pte::kA | pte::kD)) != mine) wrong++;
+            mine = clean[i & 1];
         }
         done = true;
     });
+    begun = true;
     while (!done) {
         // Dirty is only for the page that is writable: the other one must fault.
         Translation found = at(kVa, Access::kStore);
