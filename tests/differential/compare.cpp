@@ -72,7 +72,7 @@ Result<Subjects::Pair> Subjects::run(std::span<const Sequence> sequences) const 
     Program program = build_program(sequences);
     Pair pair;
     DOPPEL_TRY(pair.reference, run_in_qemu(qemu, program));
-    DOPPEL_TRY(pair.engine, run_in_engine(engine, program));
+    DOPPEL_TRY(pair.engine, run_in_engine(engine, program, slice));
     return pair;
 }
 

@@ -10,12 +10,12 @@
 namespace doppel::differential {
 
 struct Difference {
-    size_t sequence;        // the first one that differs
+    size_t state;           // the first one that differs; its sequence is that modulo their count
     std::string reference;  // "" or what befell the reference instead of a result
     std::string engine;
 };
 
-// Both ran the same program of `count` sequences.
+// Both ran the same program, which leaves `count` states.
 std::optional<Difference> first_difference(const Outcome& reference, const Outcome& engine, size_t count);
 
 // A line for each part of the state that differs, with the input beside it.
@@ -23,14 +23,16 @@ std::string describe_difference(const State& input, const State& reference, cons
 // The nonzero registers and scratch memory that the sequence starts from.
 std::string describe_input(const State& input);
 
-// Runs one sequence in both.
+// Runs sequences in both.
 struct Subjects {
     std::string qemu;
     const cpu::Engine& engine;
+    uint64_t slice;  // see run_in_engine
 
     struct Pair {
         Outcome reference, engine;
-        bool differ() const { return first_difference(reference, engine, 1).has_value(); }
+        // Of a single sequence.
+        bool differ() const { return first_difference(reference, engine, kPasses).has_value(); }
     };
     Result<Pair> run(std::span<const Sequence> sequences) const;
 };

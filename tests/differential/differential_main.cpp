@@ -23,6 +23,7 @@ struct Options {
     uint64_t first = 0;
     uint64_t seed = 0;
     unsigned length = 30;
+    uint64_t slice = 1'000'000;
     std::string qemu;
     std::string engine = "interpret";
 };
@@ -33,16 +34,16 @@ Sequence sequence_number(const Options& options, uint64_t number) {
 }
 
 void report(const Options& options, uint64_t number, const Sequence& sequence, const Subjects::Pair& pair) {
-    fmt::print("sequence {} differs (--seed {} --first {} --sequences 1 --length {})\n", number, options.seed, number,
-               options.length);
+    fmt::print("sequence {} differs (--seed {} --first {} --sequences 1 --length {} --slice {})\n", number,
+               options.seed, number, options.length, options.slice);
     uint64_t start = build_program(std::span(&sequence, 1)).starts[0];
     fmt::print("  shrunk to:\n{}  input:\n{}", listing(sequence, start), describe_input(sequence.input));
-    auto difference = first_difference(pair.reference, pair.engine, 1);
+    auto difference = first_difference(pair.reference, pair.engine, kPasses);
     if (!difference) {
         fmt::print("  but alone it does not differ\n");
-    } else if (!pair.reference.states.empty() && !pair.engine.states.empty()) {
+    } else if (size_t at = difference->state; at < pair.reference.states.size() && at < pair.engine.states.size()) {
         fmt::print("  result:\n{}",
-                   describe_difference(sequence.input, pair.reference.states[0], pair.engine.states[0]));
+                   describe_difference(sequence.input, pair.reference.states[at], pair.engine.states[at]));
     } else {
         fmt::print("  reference: {}\n  engine: {}\n",
                    difference->reference.empty() ? "a result" : difference->reference,
@@ -55,11 +56,12 @@ Result<bool> run_batch(const Options& options, const Subjects& subjects, uint64_
     std::vector<Sequence> sequences;
     for (uint64_t i = 0; i < count; i++) sequences.push_back(sequence_number(options, first + i));
     DOPPEL_TRY(Subjects::Pair pair, subjects.run(sequences));
-    auto difference = first_difference(pair.reference, pair.engine, sequences.size());
+    auto difference = first_difference(pair.reference, pair.engine, sequences.size() * kPasses);
     if (!difference) return true;
-    DOPPEL_TRY(Sequence smallest, shrink(subjects, sequences[difference->sequence]));
+    size_t index = difference->state % sequences.size();
+    DOPPEL_TRY(Sequence smallest, shrink(subjects, sequences[index]));
     DOPPEL_TRY(Subjects::Pair alone, subjects.run(std::span(&smallest, 1)));
-    report(options, first + difference->sequence, smallest, alone);
+    report(options, first + index, smallest, alone);
     return false;
 }
 
@@ -90,6 +92,9 @@ int run(int argc, char** argv) {
     app.add_option("--length", options.length, "Units (mostly instructions) in a sequence")->capture_default_str();
     app.add_option("--qemu", options.qemu, "The qemu-riscv64 program, version 9 or newer")->envname("DOPPEL_QEMU_USER");
     app.add_option("--engine", options.engine, "The engine that is tested")->capture_default_str();
+    app.add_option("--slice", options.slice, "Instructions that the engine runs at a time")
+        ->check(CLI::PositiveNumber)
+        ->capture_default_str();
     CLI11_PARSE(app, argc, argv);
 
     auto engine = engine_by_name(options.engine);
@@ -103,7 +108,7 @@ int run(int argc, char** argv) {
     fmt::print("{} sequences of {} units, engine {}, --seed {}\n", options.sequences, options.length, options.engine,
                options.seed);
     std::fflush(stdout);
-    auto same = run_all(options, {options.qemu, *engine});
+    auto same = run_all(options, {options.qemu, *engine, options.slice});
     if (!same) {
         fmt::print(stderr, "differential: {}\n", same.error().message());
         return 1;

@@ -72,7 +72,7 @@ std::unique_ptr<cpu::Engine> engine_by_name(std::string_view name) {
     return nullptr;
 }
 
-Result<Outcome> run_in_engine(const cpu::Engine& engine, const Program& program) {
+Result<Outcome> run_in_engine(const cpu::Engine& engine, const Program& program, uint64_t slice) {
     memory::GuestMemory memory;
     device::Bus bus;
     StoppedTime environment;
@@ -81,10 +81,12 @@ Result<Outcome> run_in_engine(const cpu::Engine& engine, const Program& program)
     prepare(hart);
     auto vcpu = engine.make_vcpu({hart, memory, bus, environment});
     Outcome outcome;
-    // Sequences only jump forward: each instruction is executed at most once.
-    uint64_t budget = 2000 * (program.starts.size() + 1) + program.text.size();
+    // Sequences only jump forward: a pass executes each instruction at most once, and the copying of inputs.
+    constexpr uint64_t kHarness = 2000;
+    uint64_t limit = kPasses * (kHarness * (program.starts.size() + 1) + program.text.size());
     while (true) {
-        cpu::ExitReason reason = vcpu->run(budget);
+        cpu::ExitReason reason = vcpu->run(slice);
+        if (reason == cpu::ExitReason::kBudget && hart.retired < limit) continue;
         if (reason == cpu::ExitReason::kFirmwareCall && hart.privilege == isa::riscv::Privilege::kSupervisor) {
             if (!system_call(hart, memory, outcome)) return outcome;
             continue;

@@ -16,12 +16,13 @@ namespace doppel::differential {
 
 namespace {
 
-// Offsets from sp of the parts of the State, and of the harness's own variable behind it.
+// Offsets from sp of the parts of the State, and of the harness's own variables behind it.
 constexpr int kStateAt = -kScratchBelow;
 constexpr int kXAt = kScratchAbove;
 constexpr int kFAt = kXAt + 32 * 8;
 constexpr int kFcsrAt = kFAt + 32 * 8;
 constexpr int kNextInputAt = kFcsrAt + 8;
+constexpr int kPassesLeftAt = kNextInputAt + 8;
 
 uint32_t must_assemble(const std::string& text, uint64_t pc) {
     auto bits = isa::riscv::assemble(text, pc);
@@ -139,32 +140,37 @@ void append(std::vector<uint8_t>& bytes, const void* from, size_t size) {
 
 Program build_program(std::span<const Sequence> sequences) {
     Program program;
-    Assembly a;
-    constexpr uint64_t kRoutines = kTextBase + 32;
-    // The entry, padded up to the two routines.
-    a.line("lui sp, {:#x}", kStackPointer >> 12);
-    a.line("lui t0, {:#x}", kInputBase >> 12);
-    a.line("sd t0, {}(sp)", kNextInputAt);
-    uint64_t entry_jump = a.here();
-    // The distance to the first sequence does not depend on the sequences.
-    Assembly routines;
+    Assembly routines;  // only to know their size
     emit_prepare(routines);
     emit_finish(routines);
+    constexpr uint64_t kRoutines = kTextBase + 32;
+
+    Assembly a;
+    a.line("lui sp, {:#x}", kStackPointer >> 12);
+    a.line("addi t0, zero, {}", kPasses);
+    a.line("sd t0, {}(sp)", kPassesLeftAt);
     a.line("jal zero, {:#x}", kRoutines + (routines.here() - kTextBase));
     while (a.here() < kRoutines) a.line("ebreak");
-    (void)entry_jump;
     uint64_t prepare = emit_prepare(a);
     uint64_t finish = emit_finish(a);
+
+    uint64_t pass = a.here();
+    a.line("lui t0, {:#x}", kInputBase >> 12);
+    a.line("sd t0, {}(sp)", kNextInputAt);
     for (const Sequence& sequence : sequences) {
         append(program.inputs, &sequence.input, sizeof(State));
         a.call(prepare);
         a.line("ld ra, {}(sp)", kXAt + 8);
         program.starts.push_back(a.here());
         for (uint32_t bits : lay_out(sequence)) a.put(bits);
-        program.ends.push_back(a.here());
         a.line("sd ra, {}(sp)", kXAt + 8);
         a.call(finish);
     }
+    a.line("ld t0, {}(sp)", kPassesLeftAt);
+    a.line("addi t0, t0, -1");
+    a.line("sd t0, {}(sp)", kPassesLeftAt);
+    a.line("beq t0, zero, {:#x}", a.here() + 12);
+    a.call(pass);
     a.line("addi a7, zero, {}", kSystemCallExit);
     a.line("addi a0, zero, 0");
     a.line("ecall");

@@ -1,5 +1,5 @@
-// The guest program: a harness that runs sequences one after the other and writes the state that each leaves to
-// descriptor 1.
+// The guest program: a harness that runs sequences one after the other, kPasses times over (the second time engines
+// find them in their caches), and writes the state that each leaves to descriptor 1.
 #pragma once
 
 #include <cstddef>
@@ -19,6 +19,8 @@ inline constexpr uint64_t kScratchPages = 0x40000000;
 inline constexpr uint64_t kScratchPagesBytes = 0x2000;
 inline constexpr uint64_t kStackPointer = kScratchPages + 0x1000;
 
+inline constexpr unsigned kPasses = 2;
+
 // The Linux system calls that the harness makes.
 inline constexpr uint64_t kSystemCallWrite = 64, kSystemCallExit = 93;
 
@@ -26,7 +28,6 @@ struct Program {
     std::vector<uint8_t> text;     // entry at its start
     std::vector<uint8_t> inputs;   // a State each
     std::vector<uint64_t> starts;  // address of each sequence's first own instruction
-    std::vector<uint64_t> ends;    // and of the one behind its last
 };
 
 Program build_program(std::span<const Sequence> sequences);

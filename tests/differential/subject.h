@@ -13,7 +13,7 @@
 namespace doppel::differential {
 
 struct Outcome {
-    std::vector<State> states;  // what the sequences left, as far as they came
+    std::vector<State> states;  // what the sequences left, pass by pass, as far as they came
     std::string trouble;        // empty: the program ended as it should
 };
 
@@ -22,6 +22,7 @@ Result<Outcome> run_in_qemu(const std::string& qemu, const Program& program);
 
 // nullptr for an unknown name.
 std::unique_ptr<cpu::Engine> engine_by_name(std::string_view name);
-Result<Outcome> run_in_engine(const cpu::Engine& engine, const Program& program);
+// At most `slice` instructions in one run of the vCPU.
+Result<Outcome> run_in_engine(const cpu::Engine& engine, const Program& program, uint64_t slice);
 
 }  // namespace doppel::differential
