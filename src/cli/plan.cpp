@@ -152,12 +152,12 @@ Result<> choose_image(const Arguments& arguments, const image::Catalog& catalog,
                                is_file ? "for the file, say ./" + name : "doppel image ls lists the images"));
     }
     if (image && image->kind != "machine") return fail(not_built("run an image that is a " + image->kind));
-    if (arguments.operands().size() > 1) const std::string& word = arguments.operands()[1];
-    if (word.starts_with("-")) {
-        return fail(Error::usage(word, "options stand before what is run",
-                                 "write doppel run " + word + " ... " + arguments.operands()[0]));
+    if (arguments.operands().size() > 1) {
+        const std::string& word = arguments.operands()[1];
+        if (!word.starts_with("-"))
+            return fail(run_failed(word, "running a command inside a machine is not built yet"));
+        return fail(Error::usage(word, "options stand before what is run", "write it before " + name));
     }
-    return fail(run_failed(word, "running a command inside a machine is not built yet"));
     plan.image = name;
     if (plan.level.why.empty()) plan.level = {"machine", "the image " + name + " is a machine"};
     if (!plan.arch_was_asked && image) {
