@@ -6,6 +6,7 @@
 #include <memory>
 #include <string_view>
 
+#include "cpu/debug.h"
 #include "device/bus.h"
 #include "isa/riscv/hart.h"
 #include "memory/guest_memory.h"
@@ -17,6 +18,8 @@ enum class ExitReason : uint8_t {
     kWait,          // WFI: nothing to do until an interrupt is pending
     kFirmwareCall,  // an environment call for the host's firmware; hart.pc is at the ecall
     kAttention,     // request_exit was called
+    kBreakpoint,    // hart.pc is at a breakpoint
+    kWatchpoint,    // the instruction before hart.pc made the access of watch_hit()
 };
 
 // What a vCPU works on; all of it outlives the vCPU.
@@ -35,6 +38,17 @@ class Vcpu {
     // Executes at most `budget` instructions (an exception counts for none), takes interrupts between them, and returns
     // with hart.pc and hart.retired exact. The only exits before the budget is spent are those of ExitReason.
     virtual ExitReason run(uint64_t budget) = 0;
+
+    // ---- For a debugger. Without points none of it costs anything.
+
+    // Where `run` stops: at a breakpoint before anything else happens at that pc, first instruction included. nullptr:
+    // nowhere. Only while neither `run` nor `step` is under way.
+    virtual void set_debug_points(std::shared_ptr<const DebugPoints> points) = 0;
+    // Executes one instruction, whatever request_exit asked and though it be at a breakpoint; takes no interrupt. An
+    // exception is taken, and is the step. kBudget, kWait, kFirmwareCall or kWatchpoint.
+    virtual ExitReason step() = 0;
+    // After kWatchpoint.
+    virtual const WatchHit& watch_hit() const = 0;
 
     // After hart.lines or hart.pending changed: `run` looks at them soon.
     // Sequentially consistent, as fences_done() relies on the order of this store and its own load.

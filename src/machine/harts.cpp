@@ -120,6 +120,8 @@ void Harts::run_started(unsigned index, One& one) {
         switch (reason) {
             case cpu::ExitReason::kBudget:
             case cpu::ExitReason::kAttention:
+            case cpu::ExitReason::kBreakpoint:
+            case cpu::ExitReason::kWatchpoint:
                 break;
             case cpu::ExitReason::kWait:
                 wait_for_interrupt(one);

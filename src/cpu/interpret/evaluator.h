@@ -147,7 +147,8 @@ class Evaluator {
 
     template <auto Function, class K, class... Arguments>
     void system(K k, Arguments... arguments) {
-        runner_.before_system(op_);
+        if (!runner_.before_system(op_)) [[unlikely]]
+            return leave();
         auto context = runner_.system_context();
         isa::riscv::SystemResult result = Function(context, bits_of(arguments)...);
         using Outcome = isa::riscv::SystemResult::Outcome;

@@ -34,10 +34,7 @@ ExitReason Runner::run(uint64_t budget) {
     ExitReason reason = ExitReason::kBudget;
     while (true) {
         if (attention_.exchange(false)) {
-            uint32_t requests = take_requests();
-            if (requests & kTranslationFence) drop_all_translations();
-            if (requests & kInstructionFence) drop_instructions();
-            if (requests & kExit) {
+            if (serve_requests()) {
                 reason = ExitReason::kAttention;
                 break;
             }
@@ -50,7 +47,14 @@ ExitReason Runner::run(uint64_t budget) {
         } else {
             execute_single();
         }
+        std::optional<ExitReason> stopped;
+        if (debug_event_ != DebugEvent::kNone) [[unlikely]]
+            stopped = serve_debug_event();
         budget -= hart_.retired - before;
+        if (stopped) {
+            reason = *stopped;
+            break;
+        }
         if (std::exchange(waiting_, false)) {
             reason = ExitReason::kWait;
             break;
@@ -62,6 +66,13 @@ ExitReason Runner::run(uint64_t budget) {
     }
     executing_.store(false);
     return reason;
+}
+
+bool Runner::serve_requests() {
+    uint32_t requests = take_requests();
+    if (requests & kTranslationFence) drop_all_translations();
+    if (requests & kInstructionFence) drop_instructions();
+    return (requests & kExit) != 0;
 }
 
 void Runner::take_interrupt() {
@@ -86,6 +97,7 @@ void Runner::execute(int64_t slice) {
 void Runner::execute_single() {
     budget_ = 1;
     retired_at_slice_end_ = hart_.retired + 1;
+    if (points_ != nullptr && stops_at_breakpoint()) return;
     if (const Op* op = find_single()) run_ops(op);
     hart_.retired = retired_at_slice_end_ - static_cast<uint64_t>(budget_);
 }
@@ -110,10 +122,13 @@ void Runner::illegal(const Op* op) {
     trap(op, isa::riscv::cause::kIllegalInstruction, instruction);
 }
 
-void Runner::before_system(const Op* op) {
+bool Runner::before_system(const Op* op) {
+    if (points_ != nullptr && watched_system(op)) [[unlikely]]
+        return false;
     hart_.pc = pc_of(op);
     uint64_t not_yet = block_->count - index_of(op);
     hart_.retired = retired_at_slice_end_ - static_cast<uint64_t>(budget_) - not_yet;
+    return true;
 }
 
 void Runner::leave_by(const Op* op, const SystemResult& result) {
@@ -141,7 +156,9 @@ void Runner::leave_by(const Op* op, const SystemResult& result) {
 const Op* Runner::find_block() {
     const FetchEntry* page = fetch_page(hart_.pc);
     if (page == nullptr) return nullptr;
-    Block* block = page->whole ? cached_block(*page) : nullptr;
+    if (page->stops && stops_at_breakpoint()) [[unlikely]]
+        return nullptr;
+    Block* block = page->whole && !page->stops ? cached_block(*page) : nullptr;
     if (block == nullptr) return find_single();
     jumps_[(hart_.pc >> 1) & (kJumpEntries - 1)] = {hart_.pc, block, fetch_context_};
     fetched_pages_.add(hart_.pc >> 12);
@@ -206,7 +223,8 @@ const Runner::FetchEntry* Runner::fetch_page(uint64_t va) {
     note_large_page(va, found.span);
     bool whole = isa::riscv::pmp_uniform(hart_, page);
     // A split page is never found again: its tag matches nothing.
-    entry = {whole ? tag : 0, hart_.privilege, whole, page, region->host + (page - region->base)};
+    bool stops = points_ != nullptr && points_->breaks_in_page(va);
+    entry = {whole ? tag : 0, hart_.privilege, whole, stops, page, region->host + (page - region->base)};
     return &entry;
 }
 
@@ -230,6 +248,8 @@ Translation Runner::translate_data(uint64_t va, unsigned bytes, Access access) {
         memory::GuestMemory::mark_dirty(*region, page, 1);
     }
     if (!isa::riscv::pmp_uniform(hart_, page)) return found;
+    if (points_ != nullptr && points_->watches_page(va)) [[unlikely]]
+        return found;
     note_large_page(va, found.span);
     TlbEntry& entry = data_tlb_->slot(va);
     uint64_t tag = (va & kPageMask) | data_space_;
@@ -283,6 +303,8 @@ bool crosses_page(uint64_t va, unsigned bytes) {
 }  // namespace
 
 bool Runner::load_slow(const Op* op, uint64_t va, unsigned bytes, uint64_t& value) {
+    if (watched(op, va, bytes, Access::kLoad)) [[unlikely]]
+        return false;
     if (crosses_page(va, bytes)) return load_crossing(op, va, bytes, value);
     Translation found = translate_data(va, bytes, Access::kLoad);
     if (!found.ok) return trap(op, found.cause, va), false;
@@ -308,6 +330,8 @@ bool Runner::load_crossing(const Op* op, uint64_t va, unsigned bytes, uint64_t& 
 }
 
 bool Runner::store_slow(const Op* op, uint64_t va, unsigned bytes, uint64_t value) {
+    if (watched(op, va, bytes, Access::kStore)) [[unlikely]]
+        return false;
     if (crosses_page(va, bytes)) return store_crossing(op, va, bytes, value);
     Translation found = translate_data(va, bytes, Access::kStore);
     if (!found.ok) return trap(op, found.cause, va), false;
@@ -348,6 +372,9 @@ uint8_t* Runner::atomic_slow(const Op* op, uint64_t va, unsigned bytes, Access a
              va);
         return nullptr;
     }
+    bool modifies = access == Access::kStore;
+    if (watched(op, va, bytes, access) || (modifies && watched(op, va, bytes, Access::kLoad))) [[unlikely]]
+        return nullptr;
     return memory_part(op, va, bytes, access);
 }
 

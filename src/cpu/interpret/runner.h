@@ -3,6 +3,8 @@
 
 #include <array>
 #include <cstdint>
+#include <memory>
+#include <optional>
 
 #include "cpu/interpret/block_cache.h"
 #include "cpu/interpret/soft_tlb.h"
@@ -24,6 +26,11 @@ class Runner final : public Vcpu, private isa::riscv::EngineHooks {
   public:
     explicit Runner(const VcpuParts& parts);
     ExitReason run(uint64_t budget) override;
+
+    // runner_debug.cpp
+    void set_debug_points(std::shared_ptr<const DebugPoints> points) override;
+    ExitReason step() override;
+    const WatchHit& watch_hit() const override { return watch_hit_; }
 
     // For the dispatch of blocks (dispatch.h).
     const Op* enter(uint64_t pc) {
@@ -61,8 +68,8 @@ class Runner final : public Vcpu, private isa::riscv::EngineHooks {
     [[gnu::noinline]] void illegal(const Op* op);
 
     // Around a function of system.h: the hart is exact while it runs. `leave_by` does what any outcome but kNext asks
-    // for.
-    void before_system(const Op* op);
+    // for. False from `before_system`: leave at once.
+    bool before_system(const Op* op);
     [[gnu::noinline]] void leave_by(const Op* op, const isa::riscv::SystemResult& result);
     isa::riscv::SystemContext system_context() { return {hart_, memory_, environment_, *this}; }
 
@@ -75,7 +82,8 @@ class Runner final : public Vcpu, private isa::riscv::EngineHooks {
     struct FetchEntry {
         uint64_t tag = 0;  // page | address space; 0 empty
         isa::riscv::Privilege privilege{};
-        bool whole = true;  // false: PMP splits the page, and each halfword is checked by itself
+        bool whole = true;   // false: PMP splits the page, and each halfword is checked by itself
+        bool stops = false;  // the page has breakpoints: its instructions are executed one by one
         uint64_t physical = 0;
         const uint8_t* host = nullptr;
     };
@@ -90,11 +98,15 @@ class Runner final : public Vcpu, private isa::riscv::EngineHooks {
     void drop_jumps();
     void clear_caches();
     void refresh_context();
+    bool serve_requests();  // whether an exit is among them
     void take_interrupt();
     // Run about `slice` instructions (up to a block more), or exactly one.
     void execute(int64_t slice);
     void execute_single();
-    bool must_leave() const { return waiting_ || calling_firmware_ || attention_.load(std::memory_order_relaxed); }
+    bool must_leave() const {
+        return waiting_ || calling_firmware_ || debug_event_ != DebugEvent::kNone ||
+               attention_.load(std::memory_order_relaxed);
+    }
     void run_ops(const Op* op);
     // The block, or the single instruction, at hart_.pc; nullptr: a fault was taken instead.
     const Op* find_block();
@@ -111,6 +123,19 @@ class Runner final : public Vcpu, private isa::riscv::EngineHooks {
     bool store_crossing(const Op* op, uint64_t va, unsigned bytes, uint64_t value);
     unsigned index_of(const Op* op) const { return static_cast<unsigned>(op - block_->ops()); }
     void note_large_page(uint64_t va, uint64_t span);
+
+    // runner_debug.cpp. A watched access leaves its block undone, and then its instruction runs by itself.
+    enum class DebugEvent : uint8_t { kNone, kBreakpoint, kWatchedNext };
+    bool stops_at_breakpoint();
+    // True: the handler must leave, as after a trap.
+    bool watched(const Op* op, uint64_t va, unsigned bytes, isa::riscv::Access access) {
+        return points_ != nullptr && watched_access(op, va, bytes, access);
+    }
+    bool watched_access(const Op* op, uint64_t va, unsigned bytes, isa::riscv::Access access);
+    bool watched_system(const Op* op);
+    void execute_watched();
+    // nullopt: go on.
+    std::optional<ExitReason> serve_debug_event();
 
     isa::riscv::Hart& hart_;
     memory::GuestMemory& memory_;
@@ -147,6 +172,12 @@ class Runner final : public Vcpu, private isa::riscv::EngineHooks {
     uint32_t fence_number_ = 1;
     BlockCache blocks_;
     SingleBlock single_{};
+
+    std::shared_ptr<const DebugPoints> points_;  // null: nothing to look for
+    DebugEvent debug_event_ = DebugEvent::kNone;
+    bool executing_watched_ = false;
+    bool was_hit_ = false;  // by the instruction of execute_watched
+    WatchHit watch_hit_;
 };
 
 }  // namespace doppel::cpu::interpret

@@ -18,6 +18,9 @@ inline constexpr uint64_t kRom = 0x1000, kRomSize = memory::kPageSize;
 class Vcpu final : public cpu::Vcpu {
   public:
     cpu::ExitReason run(uint64_t) override { return cpu::ExitReason::kBudget; }
+    void set_debug_points(std::shared_ptr<const cpu::DebugPoints>) override {}
+    cpu::ExitReason step() override { return cpu::ExitReason::kBudget; }
+    const cpu::WatchHit& watch_hit() const override { return hit_; }
     bool take_translation_fence() { return (requests_so_far() & kTranslationFence) != 0 && clear(kTranslationFence); }
     bool take_instruction_fence() { return (requests_so_far() & kInstructionFence) != 0 && clear(kInstructionFence); }
 
@@ -28,6 +31,7 @@ class Vcpu final : public cpu::Vcpu {
         return true;
     }
     uint32_t seen_ = 0;
+    cpu::WatchHit hit_;
 };
 
 struct Started {
