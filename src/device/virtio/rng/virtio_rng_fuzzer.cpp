@@ -1,147 +1,21 @@
-// A whole virtio-rng function behind the PCI host, under configuration and BAR accesses, ring memory and saved states
-// of the input.
-#include <zlib.h>
+// The entropy device under a hostile driver.
+#include <algorithm>
 
-#include <utility>
-
-#include "device/device_fuzzing.h"
-#include "device/virtio/fake_driver.h"
 #include "device/virtio/rng/device.h"
+#include "device/virtio/virtio_fuzzing.h"
 
-namespace doppel::device::virtio::rng {
 namespace {
-
-constexpr unsigned kSlot = 1;
-constexpr uint64_t kRings = 0x30000;  // what FakeDriver's rings take of memory
 
 bool fill_with_pattern(std::span<uint8_t> to) {
     std::fill(to.begin(), to.end(), uint8_t{0xa5});
     return true;
 }
 
-// Takes any message; an address is never dereferenced.
-class DroppedMessages final : public MsiSink {
-  public:
-    void send(uint64_t address, uint32_t data) override { last = address ^ data; }
-    uint64_t last = 0;
-};
-
-class Fuzzed {
-  public:
-    explicit Fuzzed(bool with_messages) : machine_(with_messages ? &messages_ : nullptr), driver_(machine_, kSlot) {
-        machine_.add(kSlot, std::make_unique<RngDevice>(fill_with_pattern));
-        fuzz_require(machine_.mapped);
-    }
-
-    void run(FuzzBytes& bytes) {
-        // From the state that a driver leaves behind, so that short inputs reach the queue.
-        if ((bytes.byte() & 1) != 0) {
-            auto ring = driver_.start(kIndirectFeature | (bytes.byte() & 1 ? kEventIndexFeature : 0), 16);
-            fuzz_require(ring.has_value());
-            ring_ = *ring;
-        }
-        while (!bytes.empty()) step(bytes);
-        machine_.loop->run_ready();
-    }
-
-  private:
-    void step(FuzzBytes& bytes) {
-        uint8_t action = bytes.byte();
-        unsigned width = 1u << (action >> 6);
-        switch (action & 15) {
-            case 0:
-            case 1:
-                access(pci::kTestEcam + (uint64_t{kSlot} << 15) + bytes.integer(2) % 0x100 / width * width, width,
-                       action, bytes);
-                break;
-            case 2:
-                access(pci::kTestEcam + bytes.integer(3) % (2 << 20) / width * width, width, action, bytes);
-                break;
-            case 3:
-            case 4:
-            case 5:
-                access(FakeDriver::kRegisters + bytes.integer(2) % 0x4000 / width * width, width, action, bytes);
-                break;
-            case 6:
-                access(FakeDriver::kVectors + bytes.integer(1) / width * width, width, action, bytes);
-                break;
-            case 7:
-                access(
-                    pci::kTestLayout.window32_base + bytes.integer(4) % pci::kTestLayout.window32_size / width * width,
-                    width, action, bytes);
-                break;
-            case 8:
-                (void)machine_.memory.write(kFakeRam + bytes.integer(3) % kRings, bytes.take(bytes.byte()));
-                break;
-            case 9:
-                describe(bytes);
-                break;
-            case 10:
-                if (ring_.size != 0) driver_.offer(ring_, bytes.byte() % 32);
-                break;
-            case 11:
-                if (ring_.size != 0) driver_.kick(ring_);
-                break;
-            case 12:
-                if (action == 12) machine_.pci.reset();
-                if (action == 12 + 0x40) driver_.start(kIndirectFeature, 16);
-                break;
-            case 13:
-                save_and_restore(bytes);
-                break;
-            default:
-                machine_.loop->run_ready();
-        }
-    }
-
-    void access(uint64_t address, unsigned width, uint8_t action, FuzzBytes& bytes) {
-        if ((action & 0x20) != 0) {
-            (void)machine_.pci.write(address, width, bytes.integer(width));
-        } else {
-            uint64_t value = machine_.pci.bus.read(address, width).value_or(0);
-            fuzz_require(width == 8 || value >> (8 * width) == 0);
-        }
-    }
-
-    void describe(FuzzBytes& bytes) {
-        if (ring_.size == 0) return;
-        uint16_t index = bytes.byte() % 16;
-        FakeDriver::Descriptor descriptor{kFakeRam + bytes.integer(3), static_cast<uint32_t>(bytes.integer(3))};
-        descriptor.flags = static_cast<uint16_t>(bytes.byte() & 7);
-        descriptor.next = bytes.byte() % 32;
-        driver_.describe(ring_.descriptors, index, descriptor);
-    }
-
-    // What was saved restores to the same; an altered state may be refused, and then nothing has changed.
-    void save_and_restore(FuzzBytes& bytes) {
-        pci::Host& host = machine_.pci.host;
-        fuzz_require(restore(host, saved(host)).has_value());
-        std::vector<uint8_t> settled = saved(host);
-        fuzz_require(restore(host, settled).has_value());
-        fuzz_require(saved(host) == settled);
-
-        constexpr size_t kHeader = 12, kChecksum = 8;
-        std::vector<uint8_t> altered = settled;
-        for (unsigned i = bytes.byte() % 8; i > 0; i--)
-            altered[kHeader + bytes.integer(2) % (altered.size() - kHeader)] = bytes.byte();
-        uint32_t sum = static_cast<uint32_t>(
-            ::crc32(0, altered.data() + kHeader, static_cast<unsigned>(altered.size() - kHeader)));
-        store_le(&altered[kChecksum], sum);
-        if (!restore(host, altered)) fuzz_require(saved(host) == settled);
-    }
-
-    DroppedMessages messages_;
-    FakeMachine machine_;
-    FakeDriver driver_;
-    FakeDriver::Ring ring_;
-};
-
 }  // namespace
-}  // namespace doppel::device::virtio::rng
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
-    doppel::device::FuzzBytes bytes(data, size);
-    doppel::device::virtio::rng::Fuzzed fuzzed((bytes.byte() & 1) != 0);
-    fuzzed.run(bytes);
+    using doppel::device::virtio::rng::RngDevice;
+    doppel::device::virtio::fuzz_virtio_device(data, size,
+                                               [] { return std::make_unique<RngDevice>(fill_with_pattern); });
     return 0;
 }
