@@ -11,6 +11,7 @@
 namespace doppel::isa::riscv {
 
 // One value a line of instructions.inc, in its order, and one for bits that no line matches.
+// NOLINTBEGIN(readability-identifier-naming): the table's names
 enum class InstructionId : uint16_t {
 #define INSN(id, pattern, operands, extension) k_##id,
 #define COMPRESSED(id, pattern, operands, meaning, extension) k_##id,
@@ -19,6 +20,7 @@ enum class InstructionId : uint16_t {
 #undef COMPRESSED
     k_illegal,
 };
+// NOLINTEND(readability-identifier-naming)
 inline constexpr size_t kInstructionCount = static_cast<size_t>(InstructionId::k_illegal) + 1;
 
 struct InstructionInfo {
