@@ -85,7 +85,8 @@ Result<std::shared_ptr<const Generation>> GuestMemory::freeze() {
         } else if (!region.frozen) {
             DOPPEL_CHECK(seal_region(region));
         }
-        generation->ranges.push_back({region.base, region.size, std::move(step.content), region.writable});
+        generation->ranges.push_back(
+            {region.base, region.size, std::move(step.content), region.writable, region.code_only});
     }
     return generation;
 }

@@ -216,10 +216,16 @@ TEST_F(FreezeTest, CountsPrivatePagesAsResident) {
 TEST_F(FreezeTest, CarriesEveryRegionAndItsKind) {
     ASSERT_TRUE(memory_.add_region(0, kPageSize, false));
     ASSERT_TRUE(memory_.store<uint32_t>(0, 5));
+    auto code = memory_.add_code_region(kPageSize, kPageSize);
+    ASSERT_TRUE(code);
+    (*code)->host[3] = 6;
     auto generation = freeze();
     GuestMemory copy;
     ASSERT_TRUE(copy.add_generation(*generation));
-    ASSERT_EQ(copy.regions().size(), 2u);
+    ASSERT_EQ(copy.regions().size(), 3u);
+    EXPECT_EQ(copy.find(kPageSize, 1), nullptr);
+    ASSERT_NE(copy.find_code(kPageSize, 1), nullptr);
+    EXPECT_EQ(copy.find_code(kPageSize, 1)->host[3], 6);
     EXPECT_FALSE(copy.find(0, 1)->writable);
     EXPECT_TRUE(copy.find(kBase, 1)->writable);
     EXPECT_EQ(copy.load<uint32_t>(0), 5u);

@@ -77,6 +77,7 @@ Result<std::unique_ptr<Region>> GuestMemory::make_region(const Mapping& mapping,
     region->base = mapping.base;
     region->size = mapping.size;
     region->writable = mapping.writable;
+    region->code_only = mapping.code_only;
     region->host = host;
     region->file = std::move(file);
     region->frozen = mapping.frozen;
@@ -88,13 +89,22 @@ void GuestMemory::open_pagemap() {
     if (!pagemap_) pagemap_ = memory::open_pagemap();
 }
 
-Result<> GuestMemory::add_region(uint64_t base, uint64_t size, bool writable) {
-    DOPPEL_CHECK(check_range(base, size));
-    DOPPEL_TRY(UniqueFd file, create_memfd(size));
-    DOPPEL_TRY(auto region, make_region({base, size, writable, false}, std::move(file)));
+Result<const Region*> GuestMemory::add(const Mapping& mapping) {
+    DOPPEL_CHECK(check_range(mapping.base, mapping.size));
+    DOPPEL_TRY(UniqueFd file, create_memfd(mapping.size));
+    DOPPEL_TRY(auto region, make_region(mapping, std::move(file)));
     open_pagemap();
     regions_.push_back(std::move(region));
+    return regions_.back().get();
+}
+
+Result<> GuestMemory::add_region(uint64_t base, uint64_t size, bool writable) {
+    DOPPEL_CHECK(add({base, size, writable, false, false}));
     return {};
+}
+
+Result<const Region*> GuestMemory::add_code_region(uint64_t base, uint64_t size) {
+    return add({base, size, false, true, false});
 }
 
 Result<> GuestMemory::add_generation(const Generation& generation) {
@@ -107,7 +117,8 @@ Result<> GuestMemory::add_generation(const Generation& generation) {
             return fail(bad_range(range.base, range.size, "its frozen content is missing or too short"));
         }
         DOPPEL_TRY(UniqueFd file, duplicate(range.content));
-        DOPPEL_TRY(auto region, make_region({range.base, range.size, range.writable, true}, std::move(file)));
+        DOPPEL_TRY(auto region,
+                   make_region({range.base, range.size, range.writable, range.code_only, true}, std::move(file)));
         regions_.push_back(std::move(region));
         return {};
     };

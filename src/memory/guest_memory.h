@@ -28,6 +28,7 @@ struct Generation {
         uint64_t size;
         UniqueFd content;  // a memfd, sealed against writing
         bool writable = true;
+        bool code_only = false;
     };
     std::vector<Range> ranges;
 };
@@ -37,7 +38,8 @@ struct Generation {
 struct Region {
     uint64_t base;
     uint64_t size;
-    bool writable;  // by the guest; the host can always write (ROM)
+    bool writable;   // by the guest; the host can always write (ROM)
+    bool code_only;  // see add_code_region
     uint8_t* host;
     UniqueFd file;  // a memfd: mapped shared, or sealed and mapped copy-on-write once frozen
     bool frozen;
@@ -62,7 +64,10 @@ class GuestMemory {
     // `base` and `size` are multiples of kPageSize, `size` in (0, kMaxRegionSize]; the range overlaps no other. Pages
     // cost nothing until touched.
     Result<> add_region(uint64_t base, uint64_t size, bool writable = true);
-    // The same, with the content of a frozen generation, copy-on-write. All of its ranges or none.
+    // Memory that only instructions are fetched from (flash): a device answers data accesses, so nothing below finds
+    // it, and what the device changes it writes to `host` and marks dirty. The region stays where it is.
+    Result<const Region*> add_code_region(uint64_t base, uint64_t size);
+    // The same as add_region, with the content of a frozen generation, copy-on-write. All of its ranges or none.
     Result<> add_generation(const Generation& generation);
 
     // False, and nothing copied, unless the whole range lies in one region. `write` marks pages dirty, and writes ROM
@@ -104,6 +109,13 @@ class GuestMemory {
     // The region that holds the whole range, or nullptr. For engines (soft TLB) and for page-table updates.
     const Region* find(uint64_t address, uint64_t length) const {
         for (const auto& region : regions_) {
+            if (region->contains(address, length)) return region->code_only ? nullptr : region.get();
+        }
+        return nullptr;
+    }
+    // The same for fetching instructions.
+    const Region* find_code(uint64_t address, uint64_t length) const {
+        for (const auto& region : regions_) {
             if (region->contains(address, length)) return region.get();
         }
         return nullptr;
@@ -132,8 +144,10 @@ class GuestMemory {
         uint64_t base;
         uint64_t size;
         bool writable;
+        bool code_only;
         bool frozen;
     };
+    Result<const Region*> add(const Mapping& mapping);
     static Result<std::unique_ptr<Region>> make_region(const Mapping& mapping, UniqueFd file);
     Result<> check_range(uint64_t base, uint64_t size) const;
     void open_pagemap();

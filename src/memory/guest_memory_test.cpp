@@ -119,6 +119,24 @@ TEST_F(GuestMemoryTest, LetsOnlyTheHostWriteRom) {
     EXPECT_EQ(memory_.load<uint32_t>(0), 7u);
 }
 
+TEST_F(GuestMemoryTest, HidesCodeFromEverythingButFetches) {
+    auto added = memory_.add_code_region(0, 2 * kPageSize);
+    ASSERT_TRUE(added);
+    (*added)->host[5] = 9;
+    EXPECT_EQ(memory_.find_code(0, kPageSize), *added);
+    EXPECT_EQ(memory_.find_code(kBase, kPageSize), memory_.find(kBase, kPageSize));
+    EXPECT_EQ(memory_.find_code(kPageSize, 2 * kPageSize), nullptr);
+    std::vector<uint8_t> byte(1);
+    EXPECT_EQ(memory_.find(0, 1), nullptr);
+    EXPECT_EQ(memory_.load<uint8_t>(5), std::nullopt);
+    EXPECT_FALSE(memory_.store<uint8_t>(5, 1));
+    EXPECT_FALSE(memory_.read(5, byte));
+    EXPECT_FALSE(memory_.write(5, byte));
+    EXPECT_FALSE(memory_.fill(5, 1, 0));
+    EXPECT_FALSE(memory_.discard(0, kPageSize));
+    EXPECT_EQ((*added)->host[5], 9);
+}
+
 TEST_F(GuestMemoryTest, CollectsDirtyPagesAscendingAndOnce) {
     ASSERT_TRUE(memory_.add_region(0, kPageSize));
     ASSERT_TRUE(write(kBase + 5 * kPageSize - 1, {1, 2}));

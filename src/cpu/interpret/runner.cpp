@@ -218,7 +218,7 @@ const Runner::FetchEntry* Runner::fetch_page(uint64_t va) {
     Translation found = isa::riscv::translate(hart_, memory_, va, kHalf, Access::kFetch, isa::riscv::fetch_mode(hart_));
     if (!found.ok) return fault(found.cause);
     uint64_t page = found.physical & kPageMask;
-    const memory::Region* region = memory_.find(page, isa::riscv::kPageBytes);
+    const memory::Region* region = memory_.find_code(page, isa::riscv::kPageBytes);
     if (region == nullptr) return fault(isa::riscv::cause::kFetchAccess);
     note_large_page(va, found.span);
     bool whole = isa::riscv::pmp_uniform(hart_, page);

@@ -8,7 +8,7 @@ namespace {
 // Whether a hart could fetch its first instruction there. The firmware leaves physical memory protection open.
 bool executable(Services& services, uint64_t address) {
     constexpr uint64_t kShortestInstruction = 2;
-    return address % kShortestInstruction == 0 && services.memory().find(address, kShortestInstruction) != nullptr;
+    return address % kShortestInstruction == 0 && services.memory().find_code(address, kShortestInstruction) != nullptr;
 }
 
 SbiAnswer start(SbiCall& call) {
