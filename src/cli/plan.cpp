@@ -188,9 +188,6 @@ Result<> choose_level(const Arguments& arguments, const image::Catalog& catalog,
         DOPPEL_TRY(const Recognised found, recognise(what));
         return fail(refuse_path(what, found, as, machine_options));
     }
-    if (arguments.has("--firmware"))
-        return fail(Error::usage("--firmware", "does not apply to an image, which has a kernel of its own",
-                                 "leave one of them out"));
     if (as && *as != "machine") return fail(not_built("run an image as a " + *as));
     return choose_image(arguments, catalog, what, plan);
 }
@@ -210,8 +207,8 @@ Result<Plan> make_plan(const Arguments& arguments, const image::Catalog& catalog
     Specification whole = plan.specification;
     if (!plan.image.empty() && whole.kernel.empty()) whole.kernel = "kernel";
     DOPPEL_CHECK(machine::validate(whole));
-    if (!whole.initrd.empty() && plan.image.empty() && plan.specification.kernel.empty())
-        return fail(Error::usage("--initrd", "needs --kernel"));
+    if (!whole.initrd.empty() && plan.image.empty() && whole.kernel.empty() && whole.firmware.empty())
+        return fail(Error::usage("--initrd", "needs --kernel or --firmware"));
     return plan;
 }
 

@@ -1,6 +1,5 @@
 #include "machine/machine.h"
 
-#include <elf.h>
 #include <sys/epoll.h>
 #include <sys/signalfd.h>
 
@@ -11,6 +10,7 @@
 
 #include "base/file.h"
 #include "cpu/interpret/interpreter.h"
+#include "machine/boot/boot_rom.h"
 
 namespace doppel::machine {
 
@@ -45,6 +45,7 @@ Machine::~Machine() {
 
 Result<> Machine::build() {
     DOPPEL_CHECK(memory_.add_region(riscv64::map::kRam, ram_size()));
+    DOPPEL_CHECK(memory_.add_region(riscv64::map::kBootRom, riscv64::map::kBootRomSize, /*writable=*/false));
     DOPPEL_TRY(loop_, EventLoop::create());
     timebase_ = std::make_unique<device::Timebase>(loop_->clock());
     DOPPEL_CHECK(watch_signals());
@@ -88,20 +89,23 @@ Result<Machine::Boot> Machine::read_parts() const {
     Boot boot;
     if (!specification_.firmware.empty()) {
         const std::string& path = specification_.firmware;
-        DOPPEL_TRY(boot.firmware_file, read_file(path, kLargestFile, "read firmware"));
-        DOPPEL_TRY(boot.firmware, boot::Elf::parse(boot.firmware_file, EM_RISCV, {"read firmware", path}));
+        DOPPEL_TRY(auto file, read_file(path, kLargestFile, "read firmware"));
+        DOPPEL_TRY(boot.firmware, boot::read_firmware_image(std::move(file), path));
     }
     if (!specification_.kernel.empty()) {
         DOPPEL_TRY(auto file, read_file(specification_.kernel, kLargestFile, "read kernel"));
-        DOPPEL_TRY(boot.kernel, boot::unpack_kernel(std::move(file), specification_.kernel));
+        DOPPEL_TRY(boot.kernel, boot::unpack_kernel(std::move(file), specification_.kernel,
+                                                    /*raw_accepted=*/boot.firmware.has_value()));
     }
     if (!specification_.initrd.empty()) {
         DOPPEL_TRY(boot.initrd, read_file(specification_.initrd, kLargestFile, "read initrd"));
     }
-    boot::BootParts parts{boot.firmware ? &*boot.firmware : nullptr, boot.kernel ? &*boot.kernel : nullptr,
-                          boot.initrd};
-    DOPPEL_TRY(boot.layout, boot::plan_boot(parts, {riscv64::map::kRam, ram_size()}));
+    DOPPEL_TRY(boot.layout, boot::plan_boot(boot.parts(), {riscv64::map::kRam, ram_size()}));
     return boot;
+}
+
+boot::BootParts Machine::Boot::parts() const {
+    return {.firmware = firmware ? &*firmware : nullptr, .kernel = kernel ? &*kernel : nullptr, .initrd = initrd};
 }
 
 Result<> Machine::load(Boot& boot) {
@@ -111,19 +115,24 @@ Result<> Machine::load(Boot& boot) {
                                                        .initrd_start = boot.layout.initrd_start,
                                                        .initrd_end = boot.layout.initrd_end,
                                                        .host_firmware = !boot.firmware}));
-    boot::BootParts parts{boot.firmware ? &*boot.firmware : nullptr, boot.kernel ? &*boot.kernel : nullptr,
-                          boot.initrd};
-    return boot::load_boot(memory_, boot.layout, parts, tree);
+    DOPPEL_CHECK(boot::load_boot(memory_, boot.layout, boot.parts(), tree));
+    if (!boot.firmware) return {};
+    const auto rom =
+        boot::make_boot_rom({boot.layout.entry, boot.layout.device_tree, /*next_stage=*/boot.layout.next_stage});
+    if (memory_.write(riscv64::map::kBootRom, rom)) return {};
+    return fail(Error{"boot", "reset vector", "there is no memory for it", ""});
 }
 
 Result<> Machine::prepare_htif(const Boot& boot) {
     htif_.reset();
-    if (!boot.firmware) return {};
-    DOPPEL_TRY(auto symbols, boot.firmware->read_symbols());
+    if (!boot.firmware || !boot.firmware->elf) return {};
+    DOPPEL_TRY(auto symbols, boot.firmware->elf->read_symbols());
     auto tohost = symbols.find("tohost");
     if (!tohost) return {};
     auto fromhost = symbols.find("fromhost");
-    htif_ = std::make_unique<Htif>(memory_, tohost->address, fromhost ? std::optional(fromhost->address) : std::nullopt,
+    const uint64_t bias = boot.layout.firmware_bias;
+    htif_ = std::make_unique<Htif>(memory_, tohost->address + bias,
+                                   fromhost ? std::optional(fromhost->address + bias) : std::nullopt,
                                    [this](std::span<const uint8_t> bytes) { console_->write(bytes); });
     return {};
 }
@@ -150,8 +159,9 @@ Result<Machine::End> Machine::run_once() {
             console_input_ = std::make_unique<ConsoleInput>(board_->uart(), *console_);
             console_->connect(*console_input_);
         }
-        harts_->start(
-            {.entry = boot.layout.entry, .device_tree = boot.layout.device_tree, .host_firmware = !boot.firmware});
+        harts_->start({.entry = boot.firmware ? riscv64::map::kBootRom : boot.layout.entry,
+                       .device_tree = boot.layout.device_tree,
+                       .host_firmware = !boot.firmware});
     }
     loop_->run();
     harts_->stop();

@@ -37,11 +37,11 @@ class Machine {
     };
     // What one boot needs besides the devices.
     struct Boot {
-        std::vector<uint8_t> firmware_file;
-        std::optional<boot::Elf> firmware;
+        std::optional<boot::FirmwareImage> firmware;
         std::optional<boot::KernelImage> kernel;
         std::vector<uint8_t> initrd;
         boot::BootLayout layout;
+        boot::BootParts parts() const;
     };
 
     explicit Machine(Specification specification) : specification_(std::move(specification)) {}

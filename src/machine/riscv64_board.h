@@ -24,6 +24,8 @@ namespace doppel::machine::riscv64 {
 
 // Guest physical addresses; sizes are the devices' own where not given.
 namespace map {
+inline constexpr uint64_t kBootRom = 0x1000;
+inline constexpr uint64_t kBootRomSize = 0xf000;
 inline constexpr uint64_t kFinisher = 0x100000;
 inline constexpr uint64_t kRtc = 0x101000;
 inline constexpr uint64_t kClint = 0x2000000;

@@ -158,6 +158,7 @@ Result<Elf> Elf::parse(std::span<const uint8_t> file, uint16_t machine, const Or
     DOPPEL_CHECK(check_identity(file, machine, origin));
     Elf elf(file, origin);
     elf.entry_ = ELF_FIELD(file.data(), Elf64_Ehdr, e_entry);
+    elf.position_independent_ = ELF_FIELD(file.data(), Elf64_Ehdr, e_type) == ET_DYN;
     DOPPEL_CHECK(elf.read_program_headers());
     std::ranges::sort(elf.segments_, {}, &ElfSegment::physical_address);
     DOPPEL_CHECK(elf.check_overlap());

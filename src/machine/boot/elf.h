@@ -70,6 +70,8 @@ class Elf {
     // The physical address of e_entry by the segment that holds it: the program starts before address translation is
     // on.
     std::optional<uint64_t> physical_entry() const;
+    // ET_DYN: it runs wherever it lies.
+    bool position_independent() const { return position_independent_; }
     // Whether it asks for a dynamic linker (PT_INTERP): a user program.
     bool has_interpreter() const { return has_interpreter_; }
     // Of .symtab; empty in a stripped file.
@@ -85,6 +87,7 @@ class Elf {
     Origin origin_;
     uint64_t entry_ = 0;
     bool has_interpreter_ = false;
+    bool position_independent_ = false;
     std::vector<ElfSegment> segments_;
 };
 

@@ -53,18 +53,27 @@ bool is_text(std::span<const uint8_t> file) {
 
 }  // namespace
 
-ForeignFile identify_foreign_file(std::span<const uint8_t> file) {
+std::optional<ForeignFile> recognise_foreign_file(std::span<const uint8_t> file) {
     const std::string other_kernel(kOtherKernel);
-    if (file.empty()) return {"is empty", other_kernel};
+    if (file.empty()) return ForeignFile{"is empty", other_kernel};
     for (const Magic& magic : kMagics) {
-        if (has_magic(file, magic.offset, magic.bytes)) return {std::string(magic.what), std::string(magic.cure)};
+        if (has_magic(file, magic.offset, magic.bytes))
+            return ForeignFile{std::string(magic.what), std::string(magic.cure)};
     }
     if (const auto pe = read_pe_header(file)) {
-        return {fmt::format("is an EFI program for {}, not a Linux kernel for riscv64", pe_machine_name(pe->machine)),
-                other_kernel};
+        return ForeignFile{
+            fmt::format("is an EFI program for {}, not a Linux kernel for riscv64", pe_machine_name(pe->machine)),
+            other_kernel};
     }
-    if (is_text(file)) return {"is a text file", other_kernel};
-    if (std::ranges::all_of(file, [](uint8_t b) { return b == 0; })) return {"holds nothing but zeroes", other_kernel};
+    if (is_text(file)) return ForeignFile{"is a text file", other_kernel};
+    if (std::ranges::all_of(file, [](uint8_t b) { return b == 0; }))
+        return ForeignFile{"holds nothing but zeroes", other_kernel};
+    return std::nullopt;
+}
+
+ForeignFile identify_foreign_file(std::span<const uint8_t> file) {
+    if (auto found = recognise_foreign_file(file)) return std::move(*found);
+    const std::string other_kernel(kOtherKernel);
     if (file.size() < kShortestKernel) {
         return {fmt::format("is too short to be a kernel ({} bytes)", file.size()), other_kernel};
     }

@@ -13,6 +13,9 @@ struct ForeignFile {
     std::string cure;
 };
 
+// Nothing when its content tells nothing.
+std::optional<ForeignFile> recognise_foreign_file(std::span<const uint8_t> file);
+
 // Always answers: what cannot be told by its content "is not a kernel".
 ForeignFile identify_foreign_file(std::span<const uint8_t> file);
 

@@ -60,9 +60,19 @@ std::optional<Compression> zboot_compression(std::string_view name) {
     return std::nullopt;
 }
 
-Error foreign(std::span<const uint8_t> file, const Origin& origin) {
-    ForeignFile found = identify_foreign_file(file);
-    return origin.error(std::move(found.what), std::move(found.cure));
+Result<KernelImage> read_unknown(std::vector<uint8_t> file, const Origin& origin, bool raw_accepted) {
+    constexpr uint64_t kPlaceOfNextStage = uint64_t{2} << 20;  // OpenSBI's and U-Boot's builds agree on it
+    if (const auto foreign = recognise_foreign_file(file)) return fail(origin.error(foreign->what, foreign->cure));
+    if (!raw_accepted) {
+        ForeignFile found = identify_foreign_file(file);
+        return fail(origin.error(std::move(found.what),
+                                 found.cure + "; raw code such as U-Boot needs a --firmware that starts it"));
+    }
+    if (file.size() > kLargestKernel) {
+        return fail(origin.error(fmt::format("is too large to be code ({} bytes)", file.size()), ""));
+    }
+    const uint64_t size = file.size();
+    return KernelImage{KernelKind::kRaw, "raw code", std::move(file), kPlaceOfNextStage, size};
 }
 
 Error foreign_machine(std::string_view kind, uint16_t pe_machine, const Origin& origin) {
@@ -143,7 +153,11 @@ Result<KernelImage> read_elf(std::vector<uint8_t> file, std::string form, const 
 
 }  // namespace
 
-Result<KernelImage> unpack_kernel(std::vector<uint8_t> file, const std::string& path) {
+bool is_linux_image(std::span<const uint8_t> file) {
+    return is_image(file) || is_zboot(file);
+}
+
+Result<KernelImage> unpack_kernel(std::vector<uint8_t> file, const std::string& path, bool raw_accepted) {
     const Origin origin{"read kernel", path};
     std::string form;
     for (int depth = 0; depth < kDeepestWrapping; depth++) {
@@ -155,7 +169,7 @@ Result<KernelImage> unpack_kernel(std::vector<uint8_t> file, const std::string& 
             form += fmt::format("{}, ", name_of(*compression));
             DOPPEL_TRY(file, decompress(file, *compression, kLargestKernel, origin));
         } else {
-            return fail(foreign(file, origin));
+            return read_unknown(std::move(file), origin, raw_accepted);
         }
     }
     return fail(origin.error("is compressed too many times over", "unpack it first"));

@@ -130,6 +130,23 @@ TEST(KernelImage, NamesWhatIsNoKernel) {
     EXPECT_THAT(error_of(starting_with("\xfe")), HasSubstr("is not a kernel"));
 }
 
+TEST(KernelImage, TakesRawCodeOnlyWhereAFirmwareStartsIt) {
+    const Bytes code(5000, 0x93);
+    EXPECT_EQ(error_of(code),
+              "read kernel: k: is not a kernel; give a riscv64 kernel (an Image, vmlinuz or vmlinux); raw code such as "
+              "U-Boot needs a --firmware that starts it");
+    const auto raw = unpack_kernel(code, "k", /*raw_accepted=*/true);
+    ASSERT_TRUE(raw) << raw.error().message();
+    EXPECT_EQ(raw->kind, KernelKind::kRaw);
+    EXPECT_EQ(raw->bytes, code);
+    EXPECT_EQ(raw->load_offset, 2u << 20);
+    EXPECT_EQ(raw->memory_size, 5000u);
+    // What is surely something else is refused all the same, and an Image stays one.
+    EXPECT_FALSE(unpack_kernel(bytes_of("a text, no code"), "k", true));
+    EXPECT_FALSE(unpack_kernel({}, "k", true));
+    EXPECT_EQ(unpack_kernel(make_image(), "k", true)->kind, KernelKind::kImage);
+}
+
 TEST(KernelImage, NamesTruncatedFiles) {
     Bytes image = make_image(8192);
     add_pe_header(image, 0x5064, 8192);

@@ -82,6 +82,23 @@ class Planner {
     // Kernels of old treat what is below them as no memory at all: take_high stays above `address`.
     void stay_above(uint64_t address) { floor_ = address; }
 
+    // The lowest free place from `address` on, or else the highest one.
+    Result<uint64_t> take_from(uint64_t address, std::string name, uint64_t size, uint64_t alignment) {
+        uint64_t start = align_up(address, alignment);
+        for (bool moved = true; moved;) {
+            moved = false;
+            for (const Taken& other : taken_) {
+                if (start > other.last() || other.start > start + (size - 1)) continue;
+                start = align_up(other.last() + 1, alignment);
+                moved = true;
+            }
+        }
+        const uint64_t end = ram_.base + ram_.size;
+        if (start >= end || size > end - start) return take_high(std::move(name), size, alignment);
+        taken_.push_back({std::move(name), start, size});
+        return start;
+    }
+
     // The highest free place, preferably in reachable RAM.
     Result<uint64_t> take_high(std::string name, uint64_t size, uint64_t alignment) {
         for (const uint64_t room : {std::min(ram_.size, kReachableRam), ram_.size}) {
@@ -116,6 +133,9 @@ class Planner {
     uint64_t floor_;
     std::vector<Taken> taken_;
 };
+
+// How far above the start of RAM the initrd lies at the most when a firmware runs.
+constexpr uint64_t kFirmwareInitrdOffset = 512 * kMebibyte;
 
 // What of a segment goes into memory, and where.
 struct Piece {
@@ -168,21 +188,34 @@ uint64_t bias_of(const KernelImage& kernel, const Elf& elf, uint64_t image_base)
 
 Result<> plan_kernel(Planner& planner, const KernelImage& kernel, Ram ram, BootLayout& layout) {
     const uint64_t image_base = align_up(ram.base, kImageAlignment);
-    if (kernel.kind == KernelKind::kImage) {
+    if (kernel.kind != KernelKind::kElf) {
         layout.kernel_start = image_base + kernel.load_offset;
-        layout.kernel_entry = layout.kernel_start;
+        layout.next_stage = layout.kernel_start;
         layout.kernel_end = layout.kernel_start + kernel.memory_size;
         DOPPEL_CHECK(planner.take("kernel", layout.kernel_start, kernel.memory_size));
     } else {
         DOPPEL_TRY(const Elf elf, Elf::parse(kernel.bytes, EM_RISCV, {"boot", "kernel"}));
         layout.kernel_bias = bias_of(kernel, elf, image_base);
-        DOPPEL_TRY(layout.kernel_entry, plan_elf(planner, "kernel", elf, layout.kernel_bias, ram));
+        DOPPEL_TRY(layout.next_stage, plan_elf(planner, "kernel", elf, layout.kernel_bias, ram));
         const uint64_t lowest = kernel.load_offset + layout.kernel_bias;
         layout.kernel_start = std::max(lowest, ram.base);
         layout.kernel_end = lowest + kernel.memory_size;
     }
     planner.stay_above(layout.kernel_end);
     return {};
+}
+
+// Returns where it starts.
+Result<uint64_t> plan_firmware(Planner& planner, const FirmwareImage& firmware, Ram ram, BootLayout& layout) {
+    if (!firmware.elf) {
+        DOPPEL_CHECK(planner.take("firmware", ram.base, firmware.bytes.size()));
+        return ram.base;
+    }
+    const uint64_t lowest = firmware.elf->segments().front().physical_address;
+    if (firmware.elf->position_independent() && lowest < ram.base) {
+        layout.firmware_bias = ram.base - align_down(lowest, kPageSize);
+    }
+    return plan_elf(planner, "firmware", *firmware.elf, layout.firmware_bias, ram);
 }
 
 // Zeroes a range, whole pages by giving them back, so that a large bss costs nothing.
@@ -212,21 +245,24 @@ Result<> load_elf(GuestMemory& memory, const char* name, const Elf& elf, uint64_
 }  // namespace
 
 Result<BootLayout> plan_boot(const BootParts& parts, Ram ram) {
-    if (parts.firmware == nullptr && parts.kernel == nullptr) {
-        return fail(Error::usage("run", "there is nothing to boot", "give --kernel or --firmware"));
+    if (parts.firmware == nullptr && parts.kernel == nullptr && !parts.flash) {
+        return fail(Error::usage("run", "there is nothing to boot", "give --kernel, --firmware or --flash"));
     }
     BootLayout layout{};
     layout.ram_base = ram.base;
     Planner planner(ram);
     std::optional<uint64_t> firmware_entry;
     if (parts.firmware != nullptr) {
-        DOPPEL_TRY(firmware_entry, plan_elf(planner, "firmware", *parts.firmware, 0, ram));
+        DOPPEL_TRY(firmware_entry, plan_firmware(planner, *parts.firmware, ram, layout));
     }
+    layout.next_stage = parts.flash;
     if (parts.kernel != nullptr) DOPPEL_CHECK(plan_kernel(planner, *parts.kernel, ram, layout));
-    layout.entry = firmware_entry ? *firmware_entry : layout.kernel_entry.value_or(ram.base);
+    layout.entry = firmware_entry ? *firmware_entry : layout.next_stage.value_or(ram.base);
     if (!parts.initrd.empty()) {
-        DOPPEL_TRY(layout.initrd_start,
-                   planner.take_high("initrd", align_up(parts.initrd.size(), kPageSize), kPageSize));
+        const uint64_t room = align_up(parts.initrd.size(), kPageSize);
+        const uint64_t middle = ram.base + std::min(ram.size / 2, kFirmwareInitrdOffset);
+        DOPPEL_TRY(layout.initrd_start, firmware_entry ? planner.take_from(middle, "initrd", room, kPageSize)
+                                                       : planner.take_high("initrd", room, kPageSize));
         layout.initrd_end = layout.initrd_start + parts.initrd.size();
     }
     DOPPEL_TRY(layout.device_tree, planner.take_high("device tree", kDeviceTreeRoom, kPageSize));
@@ -241,8 +277,12 @@ Result<> load_boot(GuestMemory& memory, const BootLayout& layout, const BootPart
                                  format_size_rounded(kDeviceTreeRoom)),
                      "shorten the command line (--append)"});
     }
-    if (parts.firmware != nullptr) DOPPEL_CHECK(load_elf(memory, "firmware", *parts.firmware, 0, layout.ram_base));
-    if (parts.kernel != nullptr && parts.kernel->kind == KernelKind::kImage) {
+    if (parts.firmware != nullptr && parts.firmware->elf) {
+        DOPPEL_CHECK(load_elf(memory, "firmware", *parts.firmware->elf, layout.firmware_bias, layout.ram_base));
+    } else if (parts.firmware != nullptr) {
+        DOPPEL_CHECK(load(memory, "firmware", layout.ram_base, parts.firmware->bytes, parts.firmware->bytes.size()));
+    }
+    if (parts.kernel != nullptr && parts.kernel->kind != KernelKind::kElf) {
         DOPPEL_CHECK(load(memory, "kernel", layout.kernel_start, parts.kernel->bytes, parts.kernel->memory_size));
     } else if (parts.kernel != nullptr) {
         DOPPEL_TRY(const Elf elf, Elf::parse(parts.kernel->bytes, EM_RISCV, {"boot", "kernel"}));

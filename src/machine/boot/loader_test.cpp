@@ -21,10 +21,10 @@ KernelImage kernel_of(Bytes file) {
     return std::move(*kernel);
 }
 
-Elf firmware_of(const Bytes& file) {
-    auto elf = Elf::parse(file, EM_RISCV, {"read firmware", "f"});
-    EXPECT_TRUE(elf) << elf.error().message();
-    return std::move(*elf);
+FirmwareImage firmware_of(Bytes file) {
+    auto firmware = read_firmware_image(std::move(file), "f");
+    EXPECT_TRUE(firmware) << firmware.error().message();
+    return std::move(*firmware);
 }
 
 std::string error_of(const BootParts& parts, Ram ram) {
@@ -94,12 +94,75 @@ TEST(BootPlan, PutsAFirmwareAtItsPhysicalAddressesAndStartsIt) {
     written.segments = {{0x1000, kBase, Bytes(64), 4096}};
     written.entry = 0x1010;
     const Bytes file = written.build();
-    const Elf firmware = firmware_of(file);
+    const FirmwareImage firmware = firmware_of(file);
     const KernelImage kernel = kernel_of(make_image());
     const auto layout = plan_boot({.firmware = &firmware, .kernel = &kernel}, {kBase, 64 * kMebibyte});
     ASSERT_TRUE(layout) << layout.error().message();
     EXPECT_EQ(layout->entry, kBase + 0x10);
-    EXPECT_EQ(layout->kernel_entry, kBase + 2 * kMebibyte);
+    EXPECT_EQ(layout->next_stage, kBase + 2 * kMebibyte);
+}
+
+TEST(BootPlan, MovesFirmwareThatRunsAnywhereToTheStartOfRam) {
+    TestElf written;
+    written.type = ET_DYN;
+    written.segments = {{0, 0, Bytes(64, 1), 64}, {0x4000, 0x4000, Bytes(64, 2), 8192}};
+    written.entry = 8;
+    const FirmwareImage firmware = firmware_of(written.build());
+    const auto layout = plan_boot({.firmware = &firmware}, {kBase, 64 * kMebibyte});
+    ASSERT_TRUE(layout) << layout.error().message();
+    EXPECT_EQ(layout->entry, kBase + 8);
+    EXPECT_EQ(layout->firmware_bias, kBase);
+    memory::GuestMemory memory;
+    ASSERT_TRUE(memory.add_region(kBase, 64 * kMebibyte));
+    ASSERT_TRUE(load_boot(memory, *layout, {.firmware = &firmware}, Bytes(8)));
+    EXPECT_EQ(memory.load<uint8_t>(kBase + 63), 1);
+    EXPECT_EQ(memory.load<uint8_t>(kBase + 0x4000), 2);
+}
+
+TEST(BootPlan, PutsRawFirmwareAtTheStartOfRamAndRawCodeBehindIt) {
+    const FirmwareImage firmware = firmware_of(Bytes(5000, 0x93));
+    auto stage = unpack_kernel(Bytes(6000, 0x13), "u-boot.bin", /*raw_accepted=*/true);
+    ASSERT_TRUE(stage) << stage.error().message();
+    const Bytes initrd(5000, 7);
+    const BootParts parts{.firmware = &firmware, .kernel = &*stage, .initrd = initrd};
+    const auto layout = plan_boot(parts, {kBase, 64 * kMebibyte});
+    ASSERT_TRUE(layout) << layout.error().message();
+    EXPECT_EQ(layout->entry, kBase);
+    EXPECT_EQ(layout->next_stage, kBase + 2 * kMebibyte);
+    // U-Boot moves itself to the end of RAM, past what lies there.
+    EXPECT_EQ(layout->initrd_start, kBase + 32 * kMebibyte);
+    memory::GuestMemory memory;
+    ASSERT_TRUE(memory.add_region(kBase, 64 * kMebibyte));
+    ASSERT_TRUE(load_boot(memory, *layout, parts, Bytes(8)));
+    EXPECT_EQ(read_back(memory, kBase, 5000), firmware.bytes);
+    EXPECT_EQ(read_back(memory, kBase + 2 * kMebibyte, 6000), stage->bytes);
+    EXPECT_EQ(read_back(memory, layout->initrd_start, 5000), initrd);
+}
+
+TEST(BootPlan, PutsAnInitrdBehindWhatLiesInTheMiddle) {
+    const FirmwareImage firmware = firmware_of(Bytes(5000, 0x93));
+    const KernelImage kernel = kernel_of(make_image(8192, {.image_size = 20 * kMebibyte}));
+    const Bytes initrd(5000, 7);
+    const BootParts parts{.firmware = &firmware, .kernel = &kernel, .initrd = initrd};
+    EXPECT_EQ(plan_boot(parts, {kBase, 32 * kMebibyte})->initrd_start, kBase + 22 * kMebibyte);
+    // Where nothing is left there, it lies as high as it can.
+    EXPECT_EQ(plan_boot(parts, {kBase, 22 * kMebibyte + 8192 + kDeviceTreeRoom})->initrd_start, kBase + 22 * kMebibyte);
+    EXPECT_THAT(error_of(parts, {kBase, 22 * kMebibyte + 4096}), HasSubstr("boot: initrd: needs"));
+}
+
+TEST(BootPlan, StartsWhatIsInFlashUnlessThereIsAKernel) {
+    constexpr uint64_t kFlash = 0x2000'0000;
+    const auto alone = plan_boot({.flash = kFlash}, {kBase, 16 * kMebibyte});
+    ASSERT_TRUE(alone) << alone.error().message();
+    EXPECT_EQ(alone->entry, kFlash);
+    const FirmwareImage firmware = firmware_of(Bytes(5000, 0x93));
+    const auto behind = plan_boot({.firmware = &firmware, .flash = kFlash}, {kBase, 16 * kMebibyte});
+    ASSERT_TRUE(behind);
+    EXPECT_EQ(behind->entry, kBase);
+    EXPECT_EQ(behind->next_stage, kFlash);
+    const KernelImage kernel = kernel_of(make_image());
+    EXPECT_EQ(plan_boot({.kernel = &kernel, .flash = kFlash}, {kBase, 16 * kMebibyte})->entry, kBase + 2 * kMebibyte);
+    EXPECT_THAT(error_of({}, {kBase, 16 * kMebibyte}), HasSubstr("nothing to boot"));
 }
 
 TEST(BootPlan, WorksAroundAFirmwareAtTheTopOfRam) {
@@ -107,11 +170,11 @@ TEST(BootPlan, WorksAroundAFirmwareAtTheTopOfRam) {
     written.entry = kBase + 15 * kMebibyte;
     written.segments = {{written.entry, written.entry, Bytes(64), kMebibyte - 64}};
     const Bytes file = written.build();
-    const Elf firmware = firmware_of(file);
+    const FirmwareImage firmware = firmware_of(file);
     const auto layout = plan_boot({.firmware = &firmware}, {kBase, 16 * kMebibyte});
     ASSERT_TRUE(layout) << layout.error().message();
     EXPECT_EQ(layout->device_tree, kBase + 15 * kMebibyte - kDeviceTreeRoom);
-    EXPECT_EQ(layout->kernel_entry, std::nullopt);
+    EXPECT_EQ(layout->next_stage, std::nullopt);
 }
 
 TEST(BootPlan, RefusesFirmwareThatLiesElsewhere) {
@@ -119,14 +182,14 @@ TEST(BootPlan, RefusesFirmwareThatLiesElsewhere) {
     written.segments = {{0x1000, 0x1000, Bytes(64), 64}};
     written.entry = 0x1000;
     const Bytes low = written.build();
-    const Elf below = firmware_of(low);
+    const FirmwareImage below = firmware_of(low);
     EXPECT_EQ(error_of({.firmware = &below}, {kBase, 16 * kMebibyte}),
               "boot: firmware: belongs at 0x1000, below the machine's memory, which starts at 0x80000000; "
               "link it for an address in memory");
     written.segments = {{UINT64_MAX - 63, UINT64_MAX - 63, Bytes(64), 64}};
     written.entry = UINT64_MAX - 63;
     const Bytes high = written.build();
-    const Elf above = firmware_of(high);
+    const FirmwareImage above = firmware_of(high);
     EXPECT_THAT(error_of({.firmware = &above}, {kBase, 16 * kMebibyte}),
                 HasSubstr("boot: firmware: needs 64 B at 0xffff"));
 }
@@ -135,7 +198,7 @@ TEST(BootPlan, RefusesFirmwareAndKernelInOnePlace) {
     TestElf written;
     written.segments = {{kBase, kBase, Bytes(64), 3 * kMebibyte}};
     const Bytes file = written.build();
-    const Elf firmware = firmware_of(file);
+    const FirmwareImage firmware = firmware_of(file);
     const KernelImage kernel = kernel_of(make_image());
     EXPECT_EQ(
         error_of({.firmware = &firmware, .kernel = &kernel}, {kBase, 64 * kMebibyte}),
@@ -152,7 +215,7 @@ TEST(BootPlan, RefusesFirmwareWithoutAnEntryInMemory) {
     TestElf written;
     written.entry = 4;
     const Bytes file = written.build();
-    const Elf firmware = firmware_of(file);
+    const FirmwareImage firmware = firmware_of(file);
     EXPECT_EQ(error_of({.firmware = &firmware}, {kBase, 16 * kMebibyte}),
               "boot: firmware: its entry 0x4 lies in none of its loaded segments; correct its linker script");
 }
@@ -241,7 +304,7 @@ TEST_F(BootLoad, LeavesOutTheLinkersHeaderPageBelowRam) {
     put(file, program + offsetof(Elf64_Phdr, p_paddr), kBase - skipped);
     put(file, program + offsetof(Elf64_Phdr, p_filesz), uint64_t{skipped + 0x10});
     put(file, program + offsetof(Elf64_Phdr, p_memsz), uint64_t{skipped + 0x20});
-    const Elf firmware = firmware_of(file);
+    const FirmwareImage firmware = firmware_of(file);
     const auto layout = plan_boot({.firmware = &firmware}, ram_);
     ASSERT_TRUE(layout) << layout.error().message();
     EXPECT_EQ(layout->entry, kBase);

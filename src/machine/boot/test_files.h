@@ -143,6 +143,7 @@ struct TestElf {
     uint64_t entry = 0x8000'0000;
     std::vector<TestSegment> segments = {{0x8000'0000, 0x8000'0000, Bytes(64, 0x13), 64}};
     std::vector<TestSymbol> symbols = {};
+    uint16_t type = ET_EXEC;
 
     static constexpr size_t kProgramHeaders = sizeof(Elf64_Ehdr);
     static constexpr size_t program_header(size_t index) { return kProgramHeaders + index * sizeof(Elf64_Phdr); }
@@ -155,7 +156,7 @@ struct TestElf {
         header.e_ident[EI_CLASS] = ELFCLASS64;
         header.e_ident[EI_DATA] = ELFDATA2LSB;
         header.e_ident[EI_VERSION] = EV_CURRENT;
-        header.e_type = ET_EXEC;
+        header.e_type = type;
         header.e_machine = EM_RISCV;
         header.e_version = EV_CURRENT;
         header.e_entry = entry;

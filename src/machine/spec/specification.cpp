@@ -97,12 +97,6 @@ Result<> check_console(const ConsoleChoice& console) {
 Result<> check_boot(const Specification& s) {
     if (s.kernel.empty() && s.firmware.empty())
         return fail(Error::usage("--kernel", "a machine needs something to start", "give --kernel or --firmware"));
-    if (s.firmware.empty()) return {};
-    for (const auto& [option, text] :
-         {std::pair{"--kernel", &s.kernel}, {"--initrd", &s.initrd}, {"--append", &s.append}})
-        if (!text->empty())
-            return fail(
-                Error::usage(option, "does not apply to --firmware, which runs alone", "leave one of them out"));
     return {};
 }
 

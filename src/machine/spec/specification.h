@@ -27,8 +27,7 @@ struct ConsoleChoice {
     bool operator==(const ConsoleChoice&) const = default;
 };
 
-// Either `kernel` (with `initrd` and `append`) or `firmware`, never both. Paths are UTF-8, relative to the working
-// directory.
+// At least one of `kernel` and `firmware`. Paths are UTF-8, relative to the working directory.
 struct Specification {
     Architecture arch = Architecture::kRiscv64;
     EngineChoice engine = EngineChoice::kAuto;
@@ -37,7 +36,7 @@ struct Specification {
     std::string kernel;                     // empty: none
     std::string initrd;                     // empty: none
     std::string append;                     // the kernel's command line
-    std::string firmware;                   // an ELF that starts in M mode; empty: none
+    std::string firmware;                   // ELF or raw, starts in M-mode; empty: none, the host answers SBI calls
     ConsoleChoice console;
     bool no_reboot = false;  // a guest's reboot ends the machine instead
     std::string name;        // empty, or letters, digits, '.', '_' and '-', at most 64, a letter or digit first
