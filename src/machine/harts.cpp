@@ -1,7 +1,9 @@
 #include "machine/harts.h"
 
+#include <array>
 #include <chrono>
 
+#include "base/entropy.h"
 #include "isa/riscv/csr.h"
 #include "machine/firmware/sbi.h"
 
@@ -29,14 +31,20 @@ void Harts::One::notify() {
     wake.notify_all();
 }
 
+std::optional<uint16_t> Harts::Environment::entropy() const {
+    std::array<uint8_t, 2> bytes;
+    if (!host_entropy(bytes)) return std::nullopt;
+    return static_cast<uint16_t>(bytes[0] | bytes[1] << 8);
+}
+
 Harts::Harts(unsigned count, const cpu::Engine& engine, HartSurroundings surroundings)
     : surroundings_(std::move(surroundings)),
-      time_(surroundings_.timebase),
+      environment_(surroundings_.timebase),
       firmware_(std::make_unique<firmware::Sbi>(static_cast<firmware::Services&>(*this))) {
     for (unsigned i = 0; i < count; i++) {
         auto one = std::make_unique<One>();
         one->state.id = i;
-        one->vcpu = engine.make_vcpu({one->state, surroundings_.memory, surroundings_.bus, time_});
+        one->vcpu = engine.make_vcpu({one->state, surroundings_.memory, surroundings_.bus, environment_});
         harts_.push_back(std::move(one));
     }
     // A guest that sets the time may have made a deadline pass.
@@ -145,7 +153,7 @@ void Harts::run_started(unsigned index, One& one) {
 }
 
 bool Harts::interrupt_ready(const One& one) const {
-    return (isa::riscv::interrupts_pending(one.state, time_) & one.state.csr.mie) != 0;
+    return (isa::riscv::interrupts_pending(one.state, environment_) & one.state.csr.mie) != 0;
 }
 
 void Harts::wait_for_interrupt(One& one) {
@@ -155,7 +163,7 @@ void Harts::wait_for_interrupt(One& one) {
     std::unique_lock guard(one.lock);
     while (!stopping_.load() && !interrupt_ready(one)) {
         std::optional<uint64_t> deadline;
-        if (timed) deadline = surroundings_.timebase.nanoseconds_at(csr.stimecmp, time_.time());
+        if (timed) deadline = surroundings_.timebase.nanoseconds_at(csr.stimecmp, environment_.time());
         if (deadline) {
             // The timebase's clock is the host's monotonic one, and so is steady_clock.
             one.wake.wait_until(guard, std::chrono::steady_clock::time_point(std::chrono::nanoseconds(*deadline)));

@@ -5,6 +5,7 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <thread>
 #include <vector>
 
@@ -73,10 +74,11 @@ class Harts final : private firmware::Services {
         void set_level(uint32_t interrupt, bool level) override;
         void notify();
     };
-    class Time final : public isa::riscv::Environment {
+    class Environment final : public isa::riscv::Environment {
       public:
-        explicit Time(const device::Timebase& timebase) : timebase_(timebase) {}
+        explicit Environment(const device::Timebase& timebase) : timebase_(timebase) {}
         uint64_t time() const override { return timebase_.now(); }
+        std::optional<uint16_t> entropy() const override;
 
       private:
         const device::Timebase& timebase_;
@@ -93,7 +95,7 @@ class Harts final : private firmware::Services {
     unsigned hart_count() const override { return count(); }
     cpu::Vcpu& vcpu(unsigned hart) override { return *harts_[hart]->vcpu; }
     memory::GuestMemory& memory() override { return surroundings_.memory; }
-    uint64_t time() const override { return time_.time(); }
+    uint64_t time() const override { return environment_.time(); }
     void raise_software_interrupt(unsigned hart) override;
     firmware::HartState hart_state(unsigned hart) const override { return harts_[hart]->run_state.load(); }
     bool start_hart(unsigned hart, uint64_t pc, uint64_t opaque) override;
@@ -103,7 +105,7 @@ class Harts final : private firmware::Services {
     void reset_system(firmware::SystemReset kind, bool failed) override { surroundings_.reset_system(kind, failed); }
 
     HartSurroundings surroundings_;
-    Time time_;
+    Environment environment_;
     std::unique_ptr<firmware::Firmware> firmware_;
     bool host_firmware_ = false;
     std::atomic<bool> stopping_{false};

@@ -16,6 +16,7 @@ constexpr unsigned kA0 = 10, kA1 = 11, kA2 = 12, kA7 = 17;
 class StoppedTime final : public isa::riscv::Environment {
   public:
     uint64_t time() const override { return 0; }
+    std::optional<uint16_t> entropy() const override { return std::nullopt; }
 };
 
 uint64_t whole_pages(uint64_t bytes) {

@@ -31,8 +31,10 @@ struct Weight {
     unsigned weight;
 };
 constexpr Weight kWeights[] = {
-    {"I", 24},  {"M", 8},   {"A", 8},      {"F", 20},    {"D", 20},     {"C", 24},       {"Zba", 3},
-    {"Zbb", 6}, {"Zbs", 4}, {"Zicond", 2}, {"Zicsr", 4}, {"Zicboz", 1}, {"Zifencei", 1}, {"Zihintpause", 1},
+    {"I", 24},       {"M", 8},           {"A", 8},     {"F", 20},     {"D", 20},    {"C", 24},
+    {"Zba", 3},      {"Zbb", 6},         {"Zbs", 4},   {"Zicond", 2}, {"Zicsr", 4}, {"Zicboz", 1},
+    {"Zifencei", 1}, {"Zihintpause", 1}, {"Zbc", 3},   {"Zbkb", 3},   {"Zbkx", 2},  {"Zkne", 4},
+    {"Zknd", 3},     {"Zknh", 4},        {"Zksed", 2}, {"Zksh", 2},
 };
 
 bool is_any(InstructionId id, std::initializer_list<InstructionId> ids) {

@@ -19,7 +19,9 @@ namespace doppel::differential {
 namespace {
 
 // The extensions that sequences use and this CPU model does not have by itself.
-constexpr const char* kCpu = "rv64,zicond=true,zicbom=true,zicboz=true,zba=true,zbb=true,zbs=true";
+constexpr const char* kCpu =
+    "rv64,zicond=true,zicbom=true,zicboz=true,zba=true,zbb=true,zbs=true,"
+    "zbc=true,zbkb=true,zbkc=true,zbkx=true,zkne=true,zknd=true,zknh=true,zksed=true,zksh=true";
 
 Error cannot(const std::string& what, int error_number) {
     return Error::system("run the reference", what, error_number);

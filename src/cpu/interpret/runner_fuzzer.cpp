@@ -65,6 +65,7 @@ class FuzzedDevice final : public device::Device {
 class FuzzedTime final : public isa::riscv::Environment {
   public:
     uint64_t time() const override { return now_ += 3; }
+    std::optional<uint16_t> entropy() const override { return static_cast<uint16_t>(now_ += 3); }
 
   private:
     mutable uint64_t now_ = 0;
@@ -81,7 +82,7 @@ void fill_hart(Hart& hart, FuzzBytes& bytes) {
     csr.mtvec = wild ? address(bytes) : kRom;
     csr.medeleg = wild ? bytes.integer(8) : 0;
     for (uint64_t* reg : {&csr.mstatus, &csr.mideleg, &csr.mie, &csr.menvcfg, &csr.senvcfg, &csr.stimecmp,
-                          &csr.mcounteren, &csr.scounteren, &csr.mcountinhibit}) {
+                          &csr.mcounteren, &csr.scounteren, &csr.mcountinhibit, &csr.mseccfg}) {
         *reg = bytes.integer(8);
     }
     constexpr uint64_t kFirstMode = 8;

@@ -118,6 +118,18 @@ bool stimecmp_accessible(const Hart& h) {
     return h.privilege == Privilege::kMachine || ((h.csr.menvcfg & envcfg::kStce) && (h.csr.mcounteren & kCounterTime));
 }
 
+// Zkr, "Access Control to seed".
+bool seed_accessible(const Hart& h) {
+    if (h.privilege == Privilege::kMachine) return true;
+    return (h.csr.mseccfg & (h.privilege == Privilege::kSupervisor ? mseccfg::kSseed : mseccfg::kUseed)) != 0;
+}
+// Zkr, "The seed CSR": OPST in bits 31 and 30. A virtual source needs neither BIST nor WAIT.
+uint64_t read_seed(Env e) {
+    constexpr uint64_t kEntropy16 = uint64_t{2} << 30, kDead = uint64_t{3} << 30;
+    std::optional<uint16_t> bits = e.entropy();
+    return bits ? kEntropy16 | *bits : kDead;
+}
+
 struct Row {
     uint32_t number;
     std::string_view name;
@@ -143,6 +155,7 @@ constexpr Row kRows[] = {
     {0x002, "frm",     with_float, READ(h.csr.frm), WRITE(h.csr.frm = v & 7; h.csr.mstatus |= mstatus::kFs)},
     {0x003, "fcsr",    with_float, READ(uint64_t{h.csr.frm} << 5 | h.csr.fflags),
         WRITE(h.csr.fflags = v & 31; h.csr.frm = v >> 5 & 7; h.csr.mstatus |= mstatus::kFs)},
+    {0x015, "seed",    seed_accessible, READ(read_seed(e)), nullptr},
     {0xc00, "cycle",   [](const Hart& h) { return counter_enabled(h, 0); }, READ(read_counter(h, h.csr.mcycle, kCounterCycle)), nullptr},
     {0xc01, "time",    [](const Hart& h) { return counter_enabled(h, 1); }, READ(e.time()), nullptr},
     {0xc02, "instret", [](const Hart& h) { return counter_enabled(h, 2); }, READ(read_counter(h, h.csr.minstret, kCounterInstret)), nullptr},
@@ -180,6 +193,7 @@ constexpr Row kRows[] = {
     {0x342, "mcause",  always, READ(h.csr.mcause), WRITE(h.csr.mcause = v)},
     {0x343, "mtval",   always, READ(h.csr.mtval), WRITE(h.csr.mtval = v)},
     {0x344, "mip",     always, READ(interrupts_pending(h, e)), WRITE(write_pending(h, v, machine_pending_writable(h)))},
+    {0x747, "mseccfg", always, READ(h.csr.mseccfg), WRITE(h.csr.mseccfg = v & mseccfg::kMask)},
     {0xb00, "mcycle",  always, READ(read_counter(h, h.csr.mcycle, kCounterCycle)), WRITE(write_counter(h, h.csr.mcycle, kCounterCycle, v))},
     {0xb02, "minstret", always, READ(read_counter(h, h.csr.minstret, kCounterInstret)), WRITE(write_counter(h, h.csr.minstret, kCounterInstret, v))},
 };
@@ -334,6 +348,7 @@ void Hart::make_legal() {
     csr.mepc &= ~uint64_t{1}, csr.sepc &= ~uint64_t{1};
     csr.mcounteren &= kCounterMask, csr.scounteren &= kCounterMask, csr.mcountinhibit &= kInhibitMask;
     if (!supported_satp(csr.satp)) csr.satp = 0;
+    csr.mseccfg &= mseccfg::kMask;
     csr.fflags &= 31, csr.frm &= 7;
     pmp_make_legal(csr);
     lines.fetch_and(irq::kSupervisorAll | irq::kMachineAll), pending.fetch_and(irq::kSupervisorAll);

@@ -13,6 +13,7 @@ namespace doppel::isa::riscv {
 namespace csr_number {
 inline constexpr uint32_t kFflags = 0x001, kFrm = 0x002, kFcsr = 0x003;
 inline constexpr uint32_t kSatp = 0x180, kStimecmp = 0x14d, kSip = 0x144, kMip = 0x344;
+inline constexpr uint32_t kSeed = 0x015, kMseccfg = 0x747;
 inline constexpr uint32_t kPmpcfg0 = 0x3a0, kPmpaddr0 = 0x3b0;
 }  // namespace csr_number
 

@@ -27,9 +27,9 @@ bool in(uint32_t number, uint32_t first, uint32_t last) {
 
 // The registers of the manual that this hart has, written down anew.
 bool exists(uint32_t n) {
-    constexpr uint32_t kSingle[] = {0x001, 0x002, 0x003, 0x100, 0x104, 0x105, 0x106, 0x10a, 0x140, 0x141, 0x142,
-                                    0x143, 0x144, 0x14d, 0x180, 0x300, 0x301, 0x302, 0x303, 0x304, 0x305, 0x306,
-                                    0x30a, 0x320, 0x340, 0x341, 0x342, 0x343, 0x344, 0xb00, 0xb02};
+    constexpr uint32_t kSingle[] = {0x001, 0x002, 0x003, 0x015, 0x747, 0x100, 0x104, 0x105, 0x106, 0x10a, 0x140,
+                                    0x141, 0x142, 0x143, 0x144, 0x14d, 0x180, 0x300, 0x301, 0x302, 0x303, 0x304,
+                                    0x305, 0x306, 0x30a, 0x320, 0x340, 0x341, 0x342, 0x343, 0x344, 0xb00, 0xb02};
     if (std::find(std::begin(kSingle), std::end(kSingle), n) != std::end(kSingle)) return true;
     if (in(n, 0x3a0, 0x3af)) return n % 2 == 0;
     return in(n, 0x323, 0x33f) || in(n, 0x3b0, 0x3ef) || in(n, 0xb03, 0xb1f) || in(n, 0xc00, 0xc1f) ||
@@ -42,6 +42,7 @@ class Csr : public ::testing::Test, public TestHart {
         poke(kMstatus, mstatus::kFs);
         poke(kMcounteren, kAllOnes), poke(kScounteren, kAllOnes);
         poke(kMenvcfg, kAllOnes);
+        poke(csr_number::kMseccfg, kAllOnes);
     }
     void be(Privilege privilege) { hart.privilege = privilege; }
     uint64_t written(uint32_t csr, uint64_t value) {
@@ -115,6 +116,36 @@ TEST_F(Csr, MstatusKeepsItsFieldsAndNoOthers) {
     // SIE MIE SPIE MPIE SPP MPP FS MPRV SUM MXR TVM TW TSR, and SD from FS; no VS, XS, UBE, SBE, MBE.
     EXPECT_EQ(written(kMstatus, kAllOnes), kFixed | 0x8000'0000'007e'79aa);
     EXPECT_EQ(written(kMstatus, mstatus::kFs & ~(uint64_t{1} << 13)), kFixed | 2 << 13) << "SD only when dirty";
+}
+
+TEST_F(Csr, MseccfgHasTheEnablesOfTheEntropySource) {
+    EXPECT_EQ(written(csr_number::kMseccfg, 0), 0u);
+    EXPECT_EQ(written(csr_number::kMseccfg, kAllOnes), 0x300u);
+}
+
+TEST_F(Csr, SeedIsForThePrivilegesThatMseccfgEnables) {
+    for (uint64_t enables : {uint64_t{0}, mseccfg::kUseed, mseccfg::kSseed, mseccfg::kMask}) {
+        be(Privilege::kMachine);
+        poke(csr_number::kMseccfg, enables);
+        for (Privilege privilege : kPrivileges) {
+            be(privilege);
+            uint64_t needed = privilege == Privilege::kUser ? mseccfg::kUseed : mseccfg::kSseed;
+            bool allowed = privilege == Privilege::kMachine || (enables & needed) != 0;
+            auto expected = allowed ? SystemResult::Outcome::kNext : SystemResult::Outcome::kIllegal;
+            EXPECT_EQ(access(csr_number::kSeed, CsrOperation::kWrite, 0).outcome, expected) << enables;
+            EXPECT_EQ(access(csr_number::kSeed, CsrOperation::kSet, 1).outcome, expected) << enables;
+            EXPECT_EQ(access(csr_number::kSeed, CsrOperation::kRead, 0).outcome, SystemResult::Outcome::kIllegal);
+        }
+    }
+}
+
+TEST_F(Csr, SeedIgnoresWhatIsWrittenAndTakesEachWordFromTheSource) {
+    time.next_entropy = 0xffff;
+    EXPECT_EQ(access(csr_number::kSeed, CsrOperation::kWrite, kAllOnes).value, 0x8000ffffu);
+    time.next_entropy = 0x0001;
+    EXPECT_EQ(access(csr_number::kSeed, CsrOperation::kClear, kAllOnes).value, 0x80000001u);
+    time.next_entropy = std::nullopt;
+    EXPECT_EQ(access(csr_number::kSeed, CsrOperation::kWrite, 0).value, 0xc0000000u) << "OPST DEAD, and no entropy";
 }
 
 TEST_F(Csr, MppDoesNotTakeTheReservedPrivilege) {

@@ -9,8 +9,9 @@ namespace doppel::isa::riscv {
 
 // In the order of the device tree's riscv,isa-extensions (single letters first).
 inline constexpr std::string_view kExtensions[] = {
-    "i",    "m",    "a",           "f",     "d",   "c",   "zicbom", "zicboz", "zicntr",  "zicond",  "zicsr",
-    "zifencei", "zihintpause", "zba",  "zbb", "zbs", "sstc",   "svadu",  "svinval", "svnapot", "svpbmt",
+    "i",        "m",           "a",   "f",   "d",     "c",    "zicbom", "zicboz", "zicntr",  "zicond",  "zicsr",
+    "zifencei", "zihintpause", "zba", "zbb", "zbc",   "zbkb", "zbkc",   "zbkx",   "zbs",     "zkn",     "zknd",
+    "zkne",     "zknh",        "zkr", "zks", "zksed", "zksh", "sstc",   "svadu",  "svinval", "svnapot", "svpbmt",
 };
 
 // RV64 with A, B (Zba, Zbb, Zbs), C, D, F, I, M, S and U.

@@ -6,6 +6,7 @@
 #include <array>
 #include <atomic>
 #include <cstdint>
+#include <optional>
 
 namespace doppel::isa::riscv {
 
@@ -61,6 +62,12 @@ inline constexpr uint64_t kMachineMask = kFiom | kCbie | kCbcfe | kCbze | kAdue 
 inline constexpr uint64_t kSupervisorMask = kFiom | kCbie | kCbcfe | kCbze;
 }  // namespace envcfg
 
+// The entropy source's enables for S-mode and U-mode (Zkr).
+namespace mseccfg {
+inline constexpr uint64_t kUseed = 1 << 8, kSseed = 1 << 9;
+inline constexpr uint64_t kMask = kUseed | kSseed;
+}  // namespace mseccfg
+
 inline constexpr unsigned kPmpEntries = 16;
 inline constexpr unsigned kCacheBlockBytes = 64;  // Zicbom, Zicboz
 inline constexpr uint64_t kPageBytes = 4096;
@@ -73,6 +80,9 @@ struct ControlRegisters {
     uint64_t satp = 0, stimecmp = ~uint64_t{0};
     // A running counter shows `retired` plus its offset, an inhibited one its value.
     uint64_t mcycle = 0, minstret = 0;
+    // Open to S-mode from reset, whose value the specification leaves to the implementation: kernels that find Zkr in the
+    // device tree use `seed` although older firmware (OpenSBI before 1.4) does not know of it.
+    uint64_t mseccfg = mseccfg::kSseed;
     uint8_t fflags = 0, frm = 0;
     std::array<uint8_t, kPmpEntries> pmpcfg{};
     std::array<uint64_t, kPmpEntries> pmpaddr{};
@@ -84,6 +94,7 @@ struct ControlRegisters {
         v.field(11, mtval), v.field(12, menvcfg), v.field(13, stvec), v.field(14, scounteren), v.field(15, senvcfg);
         v.field(16, sscratch), v.field(17, sepc), v.field(18, scause), v.field(19, stval), v.field(20, satp);
         v.field(21, stimecmp), v.field(22, mcycle), v.field(23, minstret), v.field(24, fflags), v.field(25, frm);
+        v.field(30, mseccfg);
         v.field(26, pmpcfg), v.field(27, pmpaddr);
     }
 };
@@ -141,6 +152,8 @@ class Environment {
   public:
     virtual ~Environment() = default;
     virtual uint64_t time() const = 0;  // the `time` CSR: ticks of the platform's timebase
+    // The `seed` CSR: fresh random bits, of full entropy; nullopt when there are none and will be none (Zkr's DEAD).
+    virtual std::optional<uint16_t> entropy() const = 0;
 };
 
 }  // namespace doppel::isa::riscv

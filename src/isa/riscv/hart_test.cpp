@@ -69,8 +69,9 @@ TEST(HartState, ThatIsHostileIsMadeLegal) {
     constexpr uint64_t kOnes = ~uint64_t{0};
     hart.x.fill(kOnes), hart.pc = kOnes, hart.privilege = static_cast<Privilege>(2);
     auto& csr = hart.csr;
-    for (uint64_t* reg : {&csr.mstatus, &csr.medeleg, &csr.mideleg, &csr.mie, &csr.mtvec, &csr.stvec, &csr.mepc,
-                          &csr.sepc, &csr.menvcfg, &csr.senvcfg, &csr.satp, &csr.mcountinhibit, &csr.mcounteren}) {
+    for (uint64_t* reg :
+         {&csr.mstatus, &csr.medeleg, &csr.mideleg, &csr.mie, &csr.mtvec, &csr.stvec, &csr.mepc, &csr.sepc,
+          &csr.menvcfg, &csr.senvcfg, &csr.satp, &csr.mcountinhibit, &csr.mcounteren, &csr.mseccfg}) {
         *reg = kOnes;
     }
     csr.mstatus &= ~(uint64_t{1} << 11);  // MPP 2
@@ -93,6 +94,7 @@ TEST(HartState, ThatIsHostileIsMadeLegal) {
     EXPECT_EQ(csr.senvcfg, envcfg::kSupervisorMask);
     EXPECT_EQ(csr.satp, 0u);
     EXPECT_EQ(csr.mcountinhibit, 5u);
+    EXPECT_EQ(csr.mseccfg, mseccfg::kMask);
     EXPECT_EQ(csr.mcounteren, 0xffff'ffffu);
     EXPECT_EQ(csr.fflags, 31);
     EXPECT_EQ(csr.frm, 7);

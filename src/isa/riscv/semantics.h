@@ -13,8 +13,9 @@
 //   fence(predecessors and successors)
 //   with_float(k)                  k() unless the float unit is off (then an illegal instruction)
 //   with_rounding(rm, k)           k(rounding) unless the unit is off or the mode is reserved
-//   rounded<Function>(rounding, words...), flagged<Function>(words...), pure<Function>(words...)
+//   rounded<Function>(rounding, words...), flagged<Function>(words...)
 //                                  a function of isa/float/float.h, with the flags it raises accrued
+//   pure<Function>(words...)       a function of values alone, of isa/float or isa/crypto
 //   system<Function>(k, arguments...)   a function of isa/riscv/system.h; k(Word<64>) gets its value, when it goes on
 //   illegal()
 // Continuations k run at once, or not at all when the instruction traps.
@@ -22,6 +23,7 @@
 
 #include "isa/riscv/semantics_atomic.h"
 #include "isa/riscv/semantics_bitmanip.h"
+#include "isa/riscv/semantics_crypto.h"
 #include "isa/riscv/semantics_float.h"
 #include "isa/riscv/semantics_integer.h"
 #include "isa/riscv/semantics_system.h"

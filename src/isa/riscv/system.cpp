@@ -33,6 +33,7 @@ bool may_fence_translations(const Hart& hart) {
 SystemResult csr_access(SystemContext& c, uint32_t number, CsrOperation operation, uint64_t operand) {
     bool writes = operation != CsrOperation::kRead;
     if (writes && !csr_writable(c.hart, number)) return SystemResult::illegal();
+    if (!writes && number == csr_number::kSeed) return SystemResult::illegal();  // only read-write accesses (Zkr)
     auto old = csr_read(c.hart, c.environment, number);
     if (!old) return SystemResult::illegal();
     if (!writes) return {SystemResult::Outcome::kNext, *old};

@@ -19,6 +19,8 @@ class TestTime final : public Environment {
     uint64_t time() const override { return ticks.fetch_add(step); }
     mutable std::atomic<uint64_t> ticks{0};
     uint64_t step = 0;  // by which each look at the time advances it
+    std::optional<uint16_t> entropy() const override { return next_entropy; }
+    std::optional<uint16_t> next_entropy = 0;
 };
 
 class TestEngine final : public EngineHooks {

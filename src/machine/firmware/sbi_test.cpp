@@ -9,6 +9,7 @@ namespace {
 class Stopwatch final : public isa::riscv::Environment {
   public:
     uint64_t time() const override { return now; }
+    std::optional<uint16_t> entropy() const override { return std::nullopt; }
     uint64_t now = 0;
 };
 
@@ -46,6 +47,7 @@ TEST_F(SbiPrepare, HandsOverSupervisorModeWithTheMmuOffAndEverythingDelegated) {
     EXPECT_EQ(hart.csr.mcounteren, 7u);
     EXPECT_EQ(hart.csr.scounteren, 0u);
     EXPECT_EQ(hart.csr.menvcfg, uint64_t{7} << 61 | 0xf0);
+    EXPECT_EQ(hart.csr.mseccfg, isa::riscv::mseccfg::kSseed) << "entropy for S-mode, none for U-mode";
     EXPECT_EQ(hart.csr.stimecmp, kAll);
     EXPECT_EQ(hart.pending, 0u);
     EXPECT_EQ(hart.lines, irq::bit(irq::kSupervisorExternal)) << "the controllers' lines are not the firmware's";

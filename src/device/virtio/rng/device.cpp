@@ -1,10 +1,8 @@
 #include "device/virtio/rng/device.h"
 
 #include <linux/virtio_ids.h>
-#include <sys/random.h>
 
 #include <algorithm>
-#include <cerrno>
 
 namespace doppel::device::virtio::rng {
 
@@ -14,16 +12,6 @@ constexpr uint32_t kClassOther = 0xff0000;
 constexpr size_t kPiece = 4096;
 
 }  // namespace
-
-bool host_entropy(std::span<uint8_t> to) {
-    while (!to.empty()) {
-        ssize_t got = getrandom(to.data(), to.size(), 0);
-        if (got < 0 && errno == EINTR) continue;
-        if (got <= 0) return false;
-        to = to.subspan(static_cast<size_t>(got));
-    }
-    return true;
-}
 
 uint16_t RngDevice::id() const {
     return VIRTIO_ID_RNG;

@@ -6,15 +6,13 @@
 #include <functional>
 #include <span>
 
+#include "base/entropy.h"
 #include "device/virtio/virtio_device.h"
 
 namespace doppel::device::virtio::rng {
 
 // Fills all of the span with random bytes; false if it cannot. Called on the I/O thread.
 using EntropySource = std::function<bool(std::span<uint8_t>)>;
-
-// The host kernel's generator (getrandom).
-bool host_entropy(std::span<uint8_t> to);
 
 // One queue. A request gets as many bytes as it has room for, up to kMaxRequest.
 class RngDevice final : public VirtioDevice {
