@@ -4,6 +4,7 @@
 #include <array>
 #include <bit>
 
+#include "isa/riscv/csr_aia.h"
 #include "isa/riscv/extensions.h"
 #include "isa/riscv/mmu.h"
 
@@ -23,6 +24,7 @@ constexpr uint64_t kSstatusWritable =
 constexpr uint64_t kSstatusVisible = kSstatusWritable | mstatus::kUxl64 | mstatus::kSd;
 // Every exception that S-mode can take; an environment call from M-mode cannot be delegated.
 constexpr uint64_t kMedelegMask = 0xb3ff;
+constexpr uint64_t kAllBits = ~uint64_t{0};
 
 using Env = const Environment&;
 
@@ -171,6 +173,12 @@ constexpr Row kRows[] = {
     {0x143, "stval",   always, READ(h.csr.stval), WRITE(h.csr.stval = v)},
     {0x144, "sip",     always, READ(interrupts_pending(h, e) & h.csr.mideleg),
         WRITE(write_pending(h, v, supervisor_pending_writable(h)))},
+    {0x150, "siselect", aia::present, READ(h.csr.siselect), WRITE(h.csr.siselect = v & aia::kSelectMask)},
+    {0x151, "sireg",   [](const Hart& h) { return aia::selectable(h, h.csr.siselect); },
+        READ(aia::read_selected(*h.interrupt_files.supervisor, h.csr.siselect)),
+        WRITE(aia::write_selected(*h.interrupt_files.supervisor, h.csr.siselect, v, kAllBits))},
+    {0x15c, "stopei",  aia::present, READ(h.interrupt_files.supervisor->top()), WRITE(aia::claim_top(*h.interrupt_files.supervisor))},
+    {0xdb0, "stopi",   aia::present, READ(aia::top_interrupt(interrupts_pending(h, e) & h.csr.mie & h.csr.mideleg)), nullptr},
     {0x14d, "stimecmp", stimecmp_accessible, READ(h.csr.stimecmp), WRITE(h.csr.stimecmp = v)},
     {0x180, "satp",    satp_accessible, READ(h.csr.satp), WRITE(write_satp(h, v))},
 
@@ -186,6 +194,9 @@ constexpr Row kRows[] = {
     {0x304, "mie",     always, READ(h.csr.mie), WRITE(h.csr.mie = v & (irq::kSupervisorAll | irq::kMachineAll))},
     {0x305, "mtvec",   always, READ(h.csr.mtvec), WRITE(write_tvec(h.csr.mtvec, v))},
     {0x306, "mcounteren", always, READ(h.csr.mcounteren), WRITE(h.csr.mcounteren = v & kCounterMask)},
+    {0x308, "mvien",   aia::present, READ(0), nullptr},
+    {0x309, "mvip",    aia::present, READ(h.pending.load() & machine_pending_writable(h)),
+        WRITE(write_pending(h, v, machine_pending_writable(h)))},
     {0x30a, "menvcfg", always, READ(h.csr.menvcfg), WRITE(write_envcfg(h.csr.menvcfg, v, envcfg::kMachineMask); h.translation_version++)},
     {0x320, "mcountinhibit", always, READ(h.csr.mcountinhibit), WRITE(write_inhibit(h, v))},
     {0x340, "mscratch", always, READ(h.csr.mscratch), WRITE(h.csr.mscratch = v)},
@@ -194,6 +205,12 @@ constexpr Row kRows[] = {
     {0x343, "mtval",   always, READ(h.csr.mtval), WRITE(h.csr.mtval = v)},
     {0x344, "mip",     always, READ(interrupts_pending(h, e)), WRITE(write_pending(h, v, machine_pending_writable(h)))},
     {0x747, "mseccfg", always, READ(h.csr.mseccfg), WRITE(h.csr.mseccfg = v & mseccfg::kMask)},
+    {0x350, "miselect", aia::present, READ(h.csr.miselect), WRITE(h.csr.miselect = v & aia::kSelectMask)},
+    {0x351, "mireg",   [](const Hart& h) { return aia::selectable(h, h.csr.miselect); },
+        READ(aia::read_selected(*h.interrupt_files.machine, h.csr.miselect)),
+        WRITE(aia::write_selected(*h.interrupt_files.machine, h.csr.miselect, v, kAllBits))},
+    {0x35c, "mtopei",  aia::present, READ(h.interrupt_files.machine->top()), WRITE(aia::claim_top(*h.interrupt_files.machine))},
+    {0xfb0, "mtopi",   aia::present, READ(aia::top_interrupt(interrupts_pending(h, e) & h.csr.mie & ~h.csr.mideleg)), nullptr},
     {0xb00, "mcycle",  always, READ(read_counter(h, h.csr.mcycle, kCounterCycle)), WRITE(write_counter(h, h.csr.mcycle, kCounterCycle, v))},
     {0xb02, "minstret", always, READ(read_counter(h, h.csr.minstret, kCounterInstret)), WRITE(write_counter(h, h.csr.minstret, kCounterInstret, v))},
 };
@@ -298,7 +315,7 @@ bool csr_write(Hart& hart, uint32_t number, uint64_t value) {
 
 bool csr_write_interrupts(Hart& hart, uint32_t number, uint64_t value, uint64_t mask) {
     if (!csr_writable(hart, number)) return false;
-    bool machine = number == csr_number::kMip;
+    bool machine = number != csr_number::kSip;
     write_pending(hart, value, mask & (machine ? machine_pending_writable(hart) : supervisor_pending_writable(hart)));
     return true;
 }
@@ -312,6 +329,15 @@ uint64_t interrupts_pending(const Hart& hart, const Environment& environment) {
     return pending;
 }
 
+std::optional<unsigned> highest_priority(uint64_t interrupts) {
+    constexpr unsigned kPriority[] = {irq::kMachineExternal,    irq::kMachineSoftware,    irq::kMachineTimer,
+                                      irq::kSupervisorExternal, irq::kSupervisorSoftware, irq::kSupervisorTimer};
+    for (unsigned number : kPriority) {
+        if (interrupts & irq::bit(number)) return number;
+    }
+    return std::nullopt;
+}
+
 std::optional<unsigned> interrupt_to_take(const Hart& hart, uint64_t pending) {
     uint64_t ready = pending & hart.csr.mie;
     uint64_t machine = ready & ~hart.csr.mideleg;
@@ -319,17 +345,8 @@ std::optional<unsigned> interrupt_to_take(const Hart& hart, uint64_t pending) {
     bool machine_enabled = hart.privilege != Privilege::kMachine || (hart.csr.mstatus & mstatus::kMie);
     bool supervisor_enabled = hart.privilege == Privilege::kUser ||
                               (hart.privilege == Privilege::kSupervisor && (hart.csr.mstatus & mstatus::kSie));
-    uint64_t candidates = 0;
-    if (machine_enabled && machine != 0) {
-        candidates = machine;
-    } else if (supervisor_enabled && supervisor != 0) {
-        candidates = supervisor;
-    }
-    constexpr unsigned kPriority[] = {irq::kMachineExternal,    irq::kMachineSoftware,    irq::kMachineTimer,
-                                      irq::kSupervisorExternal, irq::kSupervisorSoftware, irq::kSupervisorTimer};
-    for (unsigned number : kPriority) {
-        if (candidates & irq::bit(number)) return number;
-    }
+    if (machine_enabled && machine != 0) return highest_priority(machine);
+    if (supervisor_enabled && supervisor != 0) return highest_priority(supervisor);
     return std::nullopt;
 }
 
@@ -349,6 +366,7 @@ void Hart::make_legal() {
     csr.mcounteren &= kCounterMask, csr.scounteren &= kCounterMask, csr.mcountinhibit &= kInhibitMask;
     if (!supported_satp(csr.satp)) csr.satp = 0;
     csr.mseccfg &= mseccfg::kMask;
+    csr.miselect &= aia::kSelectMask, csr.siselect &= aia::kSelectMask;
     csr.fflags &= 31, csr.frm &= 7;
     pmp_make_legal(csr);
     lines.fetch_and(irq::kSupervisorAll | irq::kMachineAll), pending.fetch_and(irq::kSupervisorAll);

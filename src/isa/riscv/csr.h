@@ -12,7 +12,8 @@ namespace doppel::isa::riscv {
 
 namespace csr_number {
 inline constexpr uint32_t kFflags = 0x001, kFrm = 0x002, kFcsr = 0x003;
-inline constexpr uint32_t kSatp = 0x180, kStimecmp = 0x14d, kSip = 0x144, kMip = 0x344;
+inline constexpr uint32_t kSatp = 0x180, kStimecmp = 0x14d, kSip = 0x144, kMip = 0x344, kMvip = 0x309;
+inline constexpr uint32_t kSireg = 0x151, kStopei = 0x15c, kMireg = 0x351, kMtopei = 0x35c;
 inline constexpr uint32_t kSeed = 0x015, kMseccfg = 0x747;
 inline constexpr uint32_t kPmpcfg0 = 0x3a0, kPmpaddr0 = 0x3b0;
 }  // namespace csr_number
@@ -24,7 +25,7 @@ std::string_view csr_name(uint32_t number);
 std::optional<uint64_t> csr_read(Hart& hart, const Environment& environment, uint32_t number);
 // False: illegal, nothing changed. Fields take what they can (WARL).
 [[nodiscard]] bool csr_write(Hart& hart, uint32_t number, uint64_t value);
-// Writes the bits in `mask` of mip or sip in one step: controllers and other harts change other bits meanwhile. False
+// Writes the bits in `mask` of mip, mvip or sip in one step: controllers and other harts change other bits meanwhile. False
 // as for csr_write.
 [[nodiscard]] bool csr_write_interrupts(Hart& hart, uint32_t number, uint64_t value, uint64_t mask);
 // Whether the register may be written at all in the present privilege (checked before a read-modify-write).
@@ -32,7 +33,9 @@ bool csr_writable(const Hart& hart, uint32_t number);
 
 // mip as seen: lines, software bits, and the Sstc comparison.
 uint64_t interrupts_pending(const Hart& hart, const Environment& environment);
-// The interrupt that must be taken now, by priority (privileged manual, "Interrupt priority"), or nullopt.
+// The first of `interrupts` (bits of mip) by priority (privileged manual, "Interrupt priority"), or nullopt.
+std::optional<unsigned> highest_priority(uint64_t interrupts);
+// The interrupt that must be taken now, or nullopt.
 std::optional<unsigned> interrupt_to_take(const Hart& hart, uint64_t pending);
 
 }  // namespace doppel::isa::riscv

@@ -8,6 +8,8 @@
 #include <cstdint>
 #include <optional>
 
+#include "isa/riscv/interrupt_file.h"
+
 namespace doppel::isa::riscv {
 
 enum class Privilege : uint8_t { kUser = 0, kSupervisor = 1, kMachine = 3 };
@@ -78,6 +80,7 @@ struct ControlRegisters {
     uint64_t mscratch = 0, mepc = 0, mcause = 0, mtval = 0, menvcfg = 0;
     uint64_t stvec = 0, scounteren = 0, senvcfg = 0, sscratch = 0, sepc = 0, scause = 0, stval = 0;
     uint64_t satp = 0, stimecmp = ~uint64_t{0};
+    uint64_t miselect = 0, siselect = 0;
     // A running counter shows `retired` plus its offset, an inhibited one its value.
     uint64_t mcycle = 0, minstret = 0;
     // Open to S-mode from reset, whose value the specification leaves to the implementation: kernels that find Zkr in the
@@ -95,7 +98,7 @@ struct ControlRegisters {
         v.field(16, sscratch), v.field(17, sepc), v.field(18, scause), v.field(19, stval), v.field(20, satp);
         v.field(21, stimecmp), v.field(22, mcycle), v.field(23, minstret), v.field(24, fflags), v.field(25, frm);
         v.field(30, mseccfg);
-        v.field(26, pmpcfg), v.field(27, pmpaddr);
+        v.field(26, pmpcfg), v.field(27, pmpaddr), v.field(28, miselect), v.field(29, siselect);
     }
 };
 
@@ -105,6 +108,12 @@ struct Reservation {
     uint64_t address = 0;  // virtual
     uint64_t value = 0;
     uint8_t bytes = 0;  // 4 or 8; 0: none
+};
+
+// The hart's IMSIC, which outlives it: both files, and then the hart has Smaia and Ssaia, or none.
+struct InterruptFiles {
+    InterruptFile* machine = nullptr;
+    InterruptFile* supervisor = nullptr;
 };
 
 // Owned by the hart's thread, except `lines` and `pending`, which any thread may change.
@@ -126,6 +135,8 @@ struct Hart {
     uint32_t id = 0;
     // Supervisor environment calls leave the engine (the host is the firmware) instead of trapping to M-mode.
     bool host_firmware = false;
+
+    InterruptFiles interrupt_files;  // saved by their owner
 
     std::atomic<uint64_t> lines{0};    // mip bits that controllers drive: MSIP, MTIP, MEIP, SEIP
     std::atomic<uint64_t> pending{0};  // mip bits that software sets and clears: SSIP, STIP, SEIP

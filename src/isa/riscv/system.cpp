@@ -1,6 +1,7 @@
 #include "isa/riscv/system.h"
 
 #include "isa/riscv/csr.h"
+#include "isa/riscv/csr_aia.h"
 #include "isa/riscv/mmu.h"
 #include "isa/riscv/trap.h"
 
@@ -41,10 +42,14 @@ SystemResult csr_access(SystemContext& c, uint32_t number, CsrOperation operatio
     uint64_t mask = operation == CsrOperation::kWrite ? ~uint64_t{0} : operand;
     uint64_t bits = operation == CsrOperation::kClear ? 0 : operand;
     // Lines and the timer's comparison are not part of what set and clear write back ("mip": the SEIP rule).
-    bool interrupts = number == csr_number::kMip || number == csr_number::kSip;
-    bool written = interrupts ? csr_write_interrupts(c.hart, number, bits, mask)
-                              : csr_write(c.hart, number, (*old & ~mask) | (bits & mask));
-    if (!written) return SystemResult::illegal();
+    bool interrupts = number == csr_number::kMip || number == csr_number::kMvip || number == csr_number::kSip;
+    if (interrupts) {
+        if (!csr_write_interrupts(c.hart, number, bits, mask)) return SystemResult::illegal();
+    } else if (aia::written_with_read(number)) {
+        aia::write_after_read(c.hart, number, bits, mask, *old);
+    } else if (!csr_write(c.hart, number, (*old & ~mask) | (bits & mask))) {
+        return SystemResult::illegal();
+    }
     c.hart.reservation.bytes = 0;  // its virtual address may name another place now
     c.engine.context_changed();
     return {SystemResult::Outcome::kNext, *old};
