@@ -23,6 +23,7 @@ with launcher() as doppel:
     check(complete(doppel, "") == {"run", "image", "doctor", "completion", "version", "help"})
     check(complete(doppel, "run", "--me") == {"--memory"})
     check(complete(doppel, "run", "--engine", "") == {"auto", "interpret"})
+    check(complete(doppel, "run", "--irqchip", "") == {"aia", "plic"})
     check(complete(doppel, "run", "--console", "s") == {"stdio", "socket:"})
     check(complete(doppel, "run", "--kernel", "Im") == {"Image with space"})
     check(complete(doppel, "run", "--cpus", "") == set())

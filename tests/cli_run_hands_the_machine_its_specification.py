@@ -27,15 +27,15 @@ with launcher() as doppel:
     doppel.put_beside("doppel-machine", MACHINE)
     (doppel.folder / "Image").write_text("kernel")
     process = subprocess.Popen([doppel.program, "run", "--kernel", "Image", "--append", 'a "b" \u20ac', "--cpus", "3", "--memory", "1G",
-                                "--console", "file:log", "--no-reboot"], cwd=doppel.folder, env=doppel.environment,
+                                "--irqchip", "plic", "--console", "file:log", "--no-reboot"], cwd=doppel.folder, env=doppel.environment,
                                stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
     output, _ = process.communicate(timeout=120)
     check(process.returncode == 42, process.returncode)
     answer = json.loads(output)
     check(answer["pid"] == process.pid, answer)
     check(answer["specification"] == {"arch": "riscv64", "engine": "interpret", "cpus": 3, "memory": 1 << 30, "kernel": "Image",
-                                      "initrd": "", "append": 'a "b" \u20ac', "firmware": "", "console": "file:log", "no_reboot": True,
-                                      "name": ""}, answer)
+                                      "initrd": "", "append": 'a "b" \u20ac', "firmware": "", "irqchip": "plic", "console": "file:log",
+                                      "no_reboot": True, "name": ""}, answer)
 
     # An image that cannot be made fails the run; what the maker prints is no guest's output.
     doppel.put_beside("doppel-image", IMAGE_MAKER)

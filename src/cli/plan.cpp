@@ -26,7 +26,7 @@ constexpr std::array kLevels{std::string_view("auto"), std::string_view("machine
 constexpr std::array kMachineOptions{std::string_view("--kernel"),  std::string_view("--initrd"),
                                      std::string_view("--append"),  std::string_view("--firmware"),
                                      std::string_view("--console"), std::string_view("--no-reboot"),
-                                     std::string_view("--engine")};
+                                     std::string_view("--engine"),  std::string_view("--irqchip")};
 
 bool contains(const auto& words, std::string_view word) {
     return std::ranges::find(words, word) != words.end();
@@ -51,6 +51,12 @@ Result<> take_machine_values(const Arguments& arguments, Specification& s) {
             return fail(Error::usage("--console", *console + " is no console",
                                      "give stdio, file:FILE, pty, socket:FILE or none"));
         s.console = *choice;
+    }
+    if (const auto irqchip = arguments.value("--irqchip")) {
+        const auto choice = machine::irqchip_from(*irqchip);
+        if (!choice)
+            return fail(Error::usage("--irqchip", *irqchip + " is no interrupt controller", "give aia or plic"));
+        s.irqchip = *choice;
     }
     s.no_reboot = arguments.has("--no-reboot");
     for (const auto& [option, path] : {std::pair{"--kernel", &s.kernel},

@@ -19,6 +19,7 @@ constexpr std::array kRunOptions{
     Option{"--initrd", 0, "FILE", "the kernel's initial file system"},
     Option{"--append", 0, "TEXT", "the kernel's command line; added to an image's own"},
     Option{"--firmware", 0, "FILE", "what runs first, in M-mode (OpenSBI, U-Boot, a program): ELF or raw"},
+    Option{"--irqchip", 0, "aia|plic", "interrupts by message and wire (aia), or by wire only (plic) (aia)"},
     Option{"--console", 0, "stdio|file:FILE|pty|socket:FILE|none", "where the console goes (stdio)"},
     Option{"--no-reboot", 0, "", "end when the guest reboots"},
     Option{"-i", 'i', "", "keep the input attached; a machine's console on stdio is"},

@@ -66,7 +66,8 @@ Result<> Machine::build() {
     auto hart_input = [this](unsigned hart, unsigned interrupt) { return harts_->line(hart, interrupt); };
     auto on_finish = [this](device::Finish how) { finish(how); };
     DOPPEL_TRY(board_, riscv64::Board::create({memory_, ram_size(), *loop_, *timebase_, bus_, specification_.cpus,
-                                               hart_input, on_finish}));
+                                               specification_.irqchip, hart_input, on_finish}));
+    for (unsigned i = 0; i < harts_->count(); i++) harts_->hart(i).interrupt_files = board_->interrupt_files(i);
     return {};
 }
 
@@ -110,6 +111,7 @@ boot::BootParts Machine::Boot::parts() const {
 
 Result<> Machine::load(Boot& boot) {
     DOPPEL_TRY(auto tree, riscv64::Board::device_tree({.harts = specification_.cpus,
+                                                       .irqchip = specification_.irqchip,
                                                        .ram_size = ram_size(),
                                                        .command_line = specification_.append,
                                                        .initrd_start = boot.layout.initrd_start,
@@ -159,6 +161,7 @@ Result<Machine::End> Machine::run_once() {
             console_input_ = std::make_unique<ConsoleInput>(board_->uart(), *console_);
             console_->connect(*console_input_);
         }
+        if (!boot.firmware) board_->hand_to_supervisor();
         harts_->start({.entry = boot.firmware ? riscv64::map::kBootRom : boot.layout.entry,
                        .device_tree = boot.layout.device_tree,
                        .host_firmware = !boot.firmware});

@@ -25,16 +25,6 @@ std::vector<device::InterruptLine> sswi_lines(unsigned harts, const HartInput& i
     return lines;
 }
 
-// Contexts in the order of QEMU's `virt`: for each hart M, then S.
-std::vector<device::InterruptLine> plic_contexts(unsigned harts, const HartInput& input) {
-    std::vector<device::InterruptLine> lines;
-    for (unsigned i = 0; i < harts; i++) {
-        lines.push_back(input(i, irq::kMachineExternal));
-        lines.push_back(input(i, irq::kSupervisorExternal));
-    }
-    return lines;
-}
-
 }  // namespace
 
 device::pci::Layout pci_layout(uint64_t ram_size) {
@@ -51,11 +41,13 @@ Board::Board(const BoardParts& parts)
     : finisher_(parts.finish),
       clint_(parts.timebase, parts.loop, clint_lines(parts.harts, parts.hart_input)),
       sswi_(sswi_lines(parts.harts, parts.hart_input)),
-      plic_(plic_contexts(parts.harts, parts.hart_input)),
-      uart_(plic_input(input::kUart)),
-      rtc_(parts.loop, plic_input(input::kRtc)),
-      pci_(pci_layout(parts.ram_size), {plic_input(input::kPci), plic_input(input::kPci + 1),
-                                        plic_input(input::kPci + 2), plic_input(input::kPci + 3)}) {}
+      interrupts_(make_interrupt_controller(parts.irqchip, parts.harts, parts.hart_input)),
+      uart_(interrupts_->input(input::kUart)),
+      rtc_(parts.loop, interrupts_->input(input::kRtc)),
+      pci_(pci_layout(parts.ram_size),
+           {interrupts_->input(input::kPci), interrupts_->input(input::kPci + 1), interrupts_->input(input::kPci + 2),
+            interrupts_->input(input::kPci + 3)},
+           interrupts_->messages()) {}
 
 Result<std::unique_ptr<Board>> Board::create(const BoardParts& parts) {
     std::unique_ptr<Board> board(new Board(parts));
@@ -71,7 +63,7 @@ Result<> Board::map_devices(device::Bus& bus) {
     DOPPEL_CHECK(bus.map(map::kRtc, device::GoldfishRtc::kSize, rtc_, {4, 4}));
     DOPPEL_CHECK(bus.map(map::kClint, device::Clint::kSize, clint_, {4, 8}));
     DOPPEL_CHECK(bus.map(map::kSswi, device::Sswi::kSize, sswi_, {4, 4}));
-    DOPPEL_CHECK(bus.map(map::kPlic, device::Plic::kSize, plic_, {4, 4}));
+    DOPPEL_CHECK(interrupts_->map(bus));
     DOPPEL_CHECK(bus.map(map::kUart, device::Uart16550::kSize, uart_, {1, 8}));
     DOPPEL_CHECK(bus.map(map::kPciConfig, pci_.ecam_size(), pci_.ecam(), {1, 8}));
     const device::pci::Layout& layout = pci_.layout();
@@ -80,12 +72,12 @@ Result<> Board::map_devices(device::Bus& bus) {
 }
 
 void Board::reset() {
-    // The PLIC last: an input that is still high pends again.
     for (device::Device* one :
-         std::initializer_list<device::Device*>{&finisher_, &clint_, &sswi_, &uart_, &rtc_, &pci_.ecam(), &plic_}) {
+         std::initializer_list<device::Device*>{&finisher_, &clint_, &sswi_, &uart_, &rtc_, &pci_.ecam()}) {
         std::lock_guard guard(one->lock());
         one->reset();
     }
+    interrupts_->reset();  // last: a wire that is still high interrupts again
 }
 
 }  // namespace doppel::machine::riscv64

@@ -13,11 +13,11 @@
 #include "device/bus.h"
 #include "device/goldfish_rtc.h"
 #include "device/pci/host.h"
-#include "device/plic.h"
 #include "device/test_finisher.h"
 #include "device/timebase.h"
 #include "device/uart16550.h"
 #include "machine/boot/loader.h"
+#include "machine/riscv64_irqchip.h"
 #include "memory/guest_memory.h"
 
 namespace doppel::machine::riscv64 {
@@ -31,7 +31,11 @@ inline constexpr uint64_t kRtc = 0x101000;
 inline constexpr uint64_t kClint = 0x2000000;
 inline constexpr uint64_t kSswi = 0x2f00000;
 inline constexpr uint64_t kPlic = 0xc000000;
+inline constexpr uint64_t kAplicMachine = 0xc000000;
+inline constexpr uint64_t kAplicSupervisor = 0xd000000;
 inline constexpr uint64_t kUart = 0x10000000;
+inline constexpr uint64_t kImsicMachine = 0x24000000;
+inline constexpr uint64_t kImsicSupervisor = 0x28000000;
 inline constexpr uint64_t kPciConfig = 0x30000000;
 inline constexpr unsigned kPciBuses = 256;
 inline constexpr uint64_t kPciWindow32 = 0x40000000;
@@ -40,15 +44,12 @@ inline constexpr uint64_t kPciWindow64Size = uint64_t{16} << 30;  // at the firs
 inline constexpr uint64_t kRam = 0x80000000;
 }  // namespace map
 
-// PLIC inputs.
+// Inputs of the PLIC or the APLIC.
 namespace input {
 inline constexpr uint32_t kUart = 10;
 inline constexpr uint32_t kRtc = 11;
 inline constexpr uint32_t kPci = 0x20;  // four of them
 }  // namespace input
-
-// Where each hart takes its interrupts: index it with hart and mip bit number.
-using HartInput = std::function<device::InterruptLine(unsigned hart, unsigned interrupt)>;
 
 // What a board is built into. All of it outlives the board, and the loop is not running when the board goes.
 struct BoardParts {
@@ -58,6 +59,7 @@ struct BoardParts {
     device::Timebase& timebase;
     device::Bus& bus;
     unsigned harts;
+    Irqchip irqchip;
     HartInput hart_input;
     // The test finisher's: called on a hart's thread, must not wait for harts.
     std::function<void(device::Finish)> finish;
@@ -70,11 +72,16 @@ class Board {
 
     // All devices to their power-on state; no hart runs.
     void reset();
+    // After reset, where the host is the firmware: what firmware in M-mode prepares for S-mode.
+    void hand_to_supervisor() { interrupts_->hand_to_supervisor(); }
+    // The hart's IMSIC, if there is one.
+    isa::riscv::InterruptFiles interrupt_files(unsigned hart) { return interrupts_->interrupt_files(hart); }
 
     device::Uart16550& uart() { return uart_; }
 
     struct DeviceTreeContent {
         unsigned harts;
+        Irqchip irqchip;
         uint64_t ram_size;
         std::string command_line;
         uint64_t initrd_start = 0, initrd_end = 0;  // equal: none
@@ -85,12 +92,11 @@ class Board {
   private:
     explicit Board(const BoardParts& parts);
     Result<> map_devices(device::Bus& bus);
-    device::InterruptLine plic_input(uint32_t input) { return {plic_, input}; }
 
     device::TestFinisher finisher_;
     device::Clint clint_;
     device::Sswi sswi_;
-    device::Plic plic_;
+    std::unique_ptr<InterruptController> interrupts_;
     device::Uart16550 uart_;
     device::GoldfishRtc rtc_;
     device::pci::Host pci_;

@@ -2,6 +2,9 @@
 #include <fmt/format.h>
 #include <sys/random.h>
 
+#include "device/aplic.h"
+#include "device/imsic.h"
+#include "device/plic.h"
 #include "isa/riscv/extensions.h"
 #include "isa/riscv/hart.h"
 #include "machine/boot/device_tree.h"
@@ -16,6 +19,7 @@ using boot::DeviceTreeBuilder;
 using Content = Board::DeviceTreeContent;
 
 constexpr uint32_t kUartClock = 3686400;  // Hz
+constexpr uint32_t kLevelHigh = 4;        // an APLIC's second interrupt cell (irq.h, IRQ_TYPE_LEVEL_HIGH)
 
 std::string at(std::string_view name, uint64_t address) {
     return fmt::format("{}@{:x}", name, address);
@@ -27,7 +31,9 @@ class Writer {
 
     Result<std::vector<uint8_t>> write() {
         for (unsigned i = 0; i < content_.harts; i++) hart_interrupts_.push_back(tree_.new_phandle());
-        plic_ = tree_.new_phandle();
+        for (uint32_t* phandle : {&wires_, &machine_wires_, &messages_, &machine_messages_}) {
+            *phandle = tree_.new_phandle();
+        }
         finisher_ = tree_.new_phandle();
         tree_.property_u32("#address-cells", 2);
         tree_.property_u32("#size-cells", 2);
@@ -82,10 +88,9 @@ class Writer {
         tree_.property_u32("reg", i);
         tree_.property_string("status", "okay");
         tree_.property_string("compatible", "riscv");
-        tree_.property_string("riscv,isa", isa::riscv::isa_string());
+        tree_.property_string("riscv,isa", isa::riscv::isa_string(machine_extensions()));
         tree_.property_string("riscv,isa-base", "rv64i");
-        std::vector<std::string> extensions(std::begin(isa::riscv::kExtensions), std::end(isa::riscv::kExtensions));
-        tree_.property_strings("riscv,isa-extensions", extensions);
+        tree_.property_strings("riscv,isa-extensions", isa::riscv::extensions(machine_extensions()));
         tree_.property_string("mmu-type", "riscv,sv57");
         tree_.property_u32("riscv,cbom-block-size", isa::riscv::kCacheBlockBytes);
         tree_.property_u32("riscv,cboz-block-size", isa::riscv::kCacheBlockBytes);
@@ -94,6 +99,11 @@ class Writer {
         tree_.property_u32("#interrupt-cells", 1);
         tree_.property_empty("interrupt-controller");
         tree_.property_phandle(hart_interrupts_[i]);
+    }
+
+    bool aia() const { return content_.irqchip == Irqchip::kAia; }
+    isa::riscv::MachineExtensions machine_extensions() const {
+        return {.aia = aia(), .machine_mode = !content_.host_firmware};
     }
 
     // By this node systemd-detect-virt knows a virtual machine ("vm-other": its list of names is closed).
@@ -119,8 +129,12 @@ class Writer {
         write_finisher();
         write_rtc();
         if (!content_.host_firmware) write_clint();
-        write_sswi();
-        write_plic();
+        if (aia()) {
+            write_aia();
+        } else {
+            write_sswi();
+            write_plic();
+        }
         write_uart();
         write_pci();
     }
@@ -140,8 +154,12 @@ class Writer {
     }
 
     void write_interrupt(uint32_t number) {
-        tree_.property_u32("interrupts", number);
-        tree_.property_u32("interrupt-parent", plic_);
+        if (aia()) {
+            tree_.property_cells("interrupts", {number, kLevelHigh});
+        } else {
+            tree_.property_u32("interrupts", number);
+        }
+        tree_.property_u32("interrupt-parent", wires_);
     }
 
     // Pairs of (hart's controller, interrupt number), for the given numbers of each hart.
@@ -178,7 +196,47 @@ class Writer {
         tree_.property_empty("interrupt-controller");
         tree_.property_u32("riscv,ndev", device::Plic::kDefaultSources);
         write_hart_interrupts({irq::kMachineExternal, irq::kSupervisorExternal});
-        tree_.property_phandle(plic_);
+        tree_.property_phandle(wires_);
+    }
+
+    // Between harts go messages, so no other means to interrupt them is named.
+    void write_aia() {
+        bool machine_mode = !content_.host_firmware;
+        if (machine_mode) write_imsics(map::kImsicMachine, irq::kMachineExternal, machine_messages_);
+        write_imsics(map::kImsicSupervisor, irq::kSupervisorExternal, messages_);
+        if (machine_mode) write_aplic(map::kAplicMachine, machine_messages_, machine_wires_);
+        write_aplic(map::kAplicSupervisor, messages_, wires_);
+    }
+
+    // riscv,imsics.yaml.
+    void write_imsics(uint64_t base, uint32_t interrupt, uint32_t phandle) {
+        auto node = tree_.node(at("interrupt-controller", base));
+        tree_.property_strings("compatible", {"qemu,imsics", "riscv,imsics"});
+        reg(base, device::Imsic::kPageSize * content_.harts);
+        tree_.property_empty("interrupt-controller");
+        tree_.property_u32("#interrupt-cells", 0);
+        tree_.property_empty("msi-controller");
+        tree_.property_u32("#msi-cells", 0);
+        tree_.property_u32("riscv,num-ids", device::Imsic::kDefaultIdentities);
+        write_hart_interrupts({interrupt});
+        tree_.property_phandle(phandle);
+    }
+
+    // riscv,aplic.yaml.
+    void write_aplic(uint64_t base, uint32_t messages, uint32_t phandle) {
+        auto node = tree_.node(at("interrupt-controller", base));
+        tree_.property_strings("compatible", {"qemu,aplic", "riscv,aplic"});
+        reg(base, device::Aplic::kSize);
+        tree_.property_empty("interrupt-controller");
+        tree_.property_u32("#address-cells", 0);
+        tree_.property_u32("#interrupt-cells", 2);
+        tree_.property_u32("msi-parent", messages);
+        tree_.property_u32("riscv,num-sources", device::Aplic::kDefaultSources);
+        if (base == map::kAplicMachine) {
+            tree_.property_u32("riscv,children", wires_);
+            tree_.property_cells("riscv,delegation", {wires_, 1, device::Aplic::kDefaultSources});
+        }
+        tree_.property_phandle(phandle);
     }
 
     void write_uart() {
@@ -203,6 +261,7 @@ class Writer {
         reg(map::kPciConfig, uint64_t{layout.buses} << 20);
         write_pci_ranges(layout);
         write_pci_interrupts();
+        if (aia()) tree_.property_u32("msi-parent", messages_);
     }
 
     // PCI address (3 cells), parent address (2), size (2). Source: IEEE 1275 PCI bus binding.
@@ -226,8 +285,9 @@ class Writer {
         std::vector<uint32_t> cells;
         for (uint32_t slot = 0; slot < device::pci::kInterruptLines; slot++) {
             for (uint32_t pin = 1; pin <= device::pci::kInterruptLines; pin++) {
-                cells.insert(cells.end(), {slot << kSlotShift, 0, 0, pin, plic_,
+                cells.insert(cells.end(), {slot << kSlotShift, 0, 0, pin, wires_,
                                            input::kPci + device::pci::Host::line_of(slot, pin)});
+                if (aia()) cells.push_back(kLevelHigh);
             }
         }
         tree_.property_cells("interrupt-map", cells);
@@ -237,7 +297,8 @@ class Writer {
     const Content& content_;
     DeviceTreeBuilder tree_;
     std::vector<uint32_t> hart_interrupts_;  // phandles
-    uint32_t plic_ = 0;
+    // Phandles, of what S-mode uses (and a PLIC has in one) and of what is M-mode's.
+    uint32_t wires_ = 0, machine_wires_ = 0, messages_ = 0, machine_messages_ = 0;
     uint32_t finisher_ = 0;
 };
 

@@ -33,7 +33,7 @@ def test_the_device_tree_says_what_is_there():
         isa = machine.ask("tr '\\0' '\\n' < /proc/device-tree/cpus/cpu@0/riscv,isa-extensions").split()
         promised = {"i", "m", "a", "f", "d", "c", "zicsr", "zifencei", "zicntr", "zba", "zbb", "zbs", "zicond", "zicbom", "zicboz",
                     "zbc", "zbkb", "zbkc", "zbkx", "zkn", "zknd", "zkne", "zknh", "zkr", "zks", "zksed", "zksh",
-                    "zihintpause", "sstc", "svadu", "svinval", "svnapot", "svpbmt"}
+                    "zihintpause", "sstc", "svadu", "svinval", "svnapot", "svpbmt", "ssaia"}
         check(set(isa) == promised, "isa-extensions", set(isa) ^ promised)
         # The kernel has understood them.
         check(re.search(r"^isa\s*: rv64imafdc_zicbom_zicboz_", machine.ask("cat /proc/cpuinfo"), re.M), "cpuinfo")

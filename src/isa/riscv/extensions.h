@@ -4,10 +4,11 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace doppel::isa::riscv {
 
-// In the order of the device tree's riscv,isa-extensions (single letters first).
+// What every hart has, in the order of the device tree's riscv,isa-extensions (single letters first).
 inline constexpr std::string_view kExtensions[] = {
     "i",        "m",           "a",   "f",   "d",     "c",    "zicbom", "zicboz", "zicntr",  "zicond",  "zicsr",
     "zifencei", "zihintpause", "zba", "zbb", "zbc",   "zbkb", "zbkc",   "zbkx",   "zbs",     "zkn",     "zknd",
@@ -22,10 +23,27 @@ constexpr uint64_t misa_letters(std::string_view letters) {
 }
 inline constexpr uint64_t kMisa = uint64_t{2} << 62 | misa_letters("ABCDFIMSU");
 
-// "rv64imafdc_zicbom_..._svpbmt": the older riscv,isa property.
-inline std::string isa_string() {
-    std::string text = "rv64";
+// What harts have in some machines only.
+struct MachineExtensions {
+    bool aia = false;           // IMSICs
+    bool machine_mode = false;  // false: the host is the firmware, and nothing of M-mode is named
+};
+
+// riscv,isa-extensions.
+inline std::vector<std::string> extensions(const MachineExtensions& machine) {
+    std::vector<std::string> list;
     for (std::string_view extension : kExtensions) {
+        if (extension == "sstc" && machine.aia && machine.machine_mode) list.emplace_back("smaia");
+        if (extension == "sstc" && machine.aia) list.emplace_back("ssaia");
+        list.emplace_back(extension);
+    }
+    return list;
+}
+
+// "rv64imafdc_zicbom_..._svpbmt": the older riscv,isa property.
+inline std::string isa_string(const MachineExtensions& machine) {
+    std::string text = "rv64";
+    for (const std::string& extension : extensions(machine)) {
         if (extension.size() > 1) text += '_';
         text += extension;
     }

@@ -18,6 +18,8 @@ namespace {
 constexpr std::array kArchitectures{std::pair{std::string_view("riscv64"), Architecture::kRiscv64}};
 constexpr std::array kEngines{std::pair{std::string_view("auto"), EngineChoice::kAuto},
                               std::pair{std::string_view("interpret"), EngineChoice::kInterpret}};
+constexpr std::array kIrqchips{std::pair{std::string_view("aia"), Irqchip::kAia},
+                               std::pair{std::string_view("plic"), Irqchip::kPlic}};
 constexpr std::array kConsoles{
     std::pair{std::string_view("stdio"), ConsoleKind::kStdio}, std::pair{std::string_view("file"), ConsoleKind::kFile},
     std::pair{std::string_view("pty"), ConsoleKind::kPty}, std::pair{std::string_view("socket"), ConsoleKind::kSocket},
@@ -116,6 +118,14 @@ std::optional<EngineChoice> engine_from(std::string_view word) {
 
 std::string_view name_of(EngineChoice engine) {
     return word_for(kEngines, engine);
+}
+
+std::optional<Irqchip> irqchip_from(std::string_view word) {
+    return value_for(kIrqchips, word);
+}
+
+std::string_view name_of(Irqchip irqchip) {
+    return word_for(kIrqchips, irqchip);
 }
 
 std::optional<ConsoleChoice> console_from(std::string_view text) {

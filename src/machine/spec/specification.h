@@ -18,6 +18,7 @@ inline constexpr uint64_t kMaxMemory = uint64_t{1} << 40;   // bytes; what one m
 
 enum class Architecture { kRiscv64 };
 enum class EngineChoice { kAuto, kInterpret };
+enum class Irqchip { kAia, kPlic };  // APLIC and IMSICs with message-signalled interrupts, or wires to a PLIC
 enum class ConsoleKind { kStdio, kFile, kPty, kSocket, kNone };
 
 // Where the machine's console goes; `path` only for kFile and kSocket.
@@ -37,6 +38,7 @@ struct Specification {
     std::string initrd;                     // empty: none
     std::string append;                     // the kernel's command line
     std::string firmware;                   // ELF or raw, starts in M-mode; empty: none, the host answers SBI calls
+    Irqchip irqchip = Irqchip::kAia;
     ConsoleChoice console;
     bool no_reboot = false;  // a guest's reboot ends the machine instead
     std::string name;        // empty, or letters, digits, '.', '_' and '-', at most 64, a letter or digit first
@@ -48,6 +50,8 @@ std::optional<Architecture> architecture_from(std::string_view word);
 std::string_view name_of(Architecture arch);
 std::optional<EngineChoice> engine_from(std::string_view word);
 std::string_view name_of(EngineChoice engine);
+std::optional<Irqchip> irqchip_from(std::string_view word);
+std::string_view name_of(Irqchip irqchip);
 // stdio, file:F, pty, socket:F, none.
 std::optional<ConsoleChoice> console_from(std::string_view text);
 std::string text_of(const ConsoleChoice& console);

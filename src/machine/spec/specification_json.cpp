@@ -68,6 +68,7 @@ Result<> take_member(const std::string& key, const Json& value, Specification& s
     if (key == "initrd") return take(value, "--initrd", s.initrd);
     if (key == "append") return take(value, "--append", s.append);
     if (key == "firmware") return take(value, "--firmware", s.firmware);
+    if (key == "irqchip") return take_word(value, "--irqchip", irqchip_from, s.irqchip);
     if (key == "console") return take_word(value, "--console", console_from, s.console);
     if (key == "no_reboot") return take(value, "--no-reboot", s.no_reboot);
     if (key == "name") return take(value, "--name", s.name);
@@ -100,6 +101,7 @@ std::string to_json(const Specification& s) {
                 {"initrd", s.initrd},
                 {"append", s.append},
                 {"firmware", s.firmware},
+                {"irqchip", name_of(s.irqchip)},
                 {"console", text_of(s.console)},
                 {"no_reboot", s.no_reboot},
                 {"name", s.name}}

@@ -25,6 +25,7 @@ Specification with_everything() {
     s.initrd = "a \"quoted\" initrd\n";
     s.append = "console=ttyS0 \xc3\xa9\xe2\x82\xac\xf0\x9f\x90\xa7";
     s.console = {ConsoleKind::kFile, "/tmp/with:colon"};
+    s.irqchip = Irqchip::kPlic;
     s.no_reboot = true;
     s.name = "web-1.example_2";
     return s;
