@@ -70,13 +70,14 @@ struct Walk {
     uint64_t address;
     Access access;
     AccessMode mode;
+    bool only_looks = false;  // for a debugger
 
     // nullopt: another hart changed an entry under the walk; walk anew.
     std::optional<Translation> run(unsigned levels) {
         uint64_t table = (hart.csr.satp & ((uint64_t{1} << 44) - 1)) << 12;
         for (unsigned level = levels; level-- > 0;) {
             uint64_t slot = table + ((address >> (12 + kIndexBits * level)) & 0x1ff) * kPteBytes;
-            if (!pmp_allows(hart, slot, kPteBytes, Access::kLoad, Privilege::kSupervisor)) {
+            if (!only_looks && !pmp_allows(hart, slot, kPteBytes, Access::kLoad, Privilege::kSupervisor)) {
                 return Translation::fault(access_fault(access));
             }
             auto entry = memory.load<uint64_t>(slot);
@@ -99,9 +100,9 @@ struct Walk {
             low_pages = 15;
             ppn &= ~low_pages;
         }
-        if (!leaf_permits(entry, access, mode)) return Translation::fault(page_fault(access));
+        if (!only_looks && !leaf_permits(entry, access, mode)) return Translation::fault(page_fault(access));
         uint64_t wanted = entry | pte::kAccessed | (access == Access::kStore ? pte::kDirty : 0);
-        if (wanted != entry) {
+        if (wanted != entry && !only_looks) {
             switch (update(slot, entry, wanted)) {
                 case Step::kDone:
                     break;
@@ -153,6 +154,14 @@ uint64_t page_fault(Access access) {
     return access == Access::kFetch  ? cause::kFetchPage
            : access == Access::kLoad ? cause::kLoadPage
                                      : cause::kStorePage;
+}
+
+std::optional<uint64_t> find_physical(const Hart& hart, memory::GuestMemory& memory, uint64_t address) {
+    unsigned levels = hart.privilege == Privilege::kMachine ? 0 : levels_of(hart.csr.satp);
+    if (levels == 0) return address;
+    if (!canonical(address, levels)) return std::nullopt;
+    auto walked = Walk{hart, memory, address, Access::kLoad, fetch_mode(hart), true}.run(levels);
+    return walked && walked->ok ? std::optional(walked->physical) : std::nullopt;
 }
 
 Translation translate(const Hart& hart, memory::GuestMemory& memory, uint64_t address, unsigned bytes, Access access,

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 
 #include "isa/riscv/hart.h"
 #include "memory/guest_memory.h"
@@ -37,6 +38,10 @@ struct Translation {
 // as Svadu says; checks PMP on the tables and on the result.
 Translation translate(const Hart& hart, memory::GuestMemory& memory, uint64_t address, unsigned bytes, Access access,
                       AccessMode mode);
+
+// Where `address` is in the hart's present address space, for a debugger: whatever the access would need, protection
+// included, and without a trace in the page tables. nullopt: nowhere.
+std::optional<uint64_t> find_physical(const Hart& hart, memory::GuestMemory& memory, uint64_t address);
 
 uint64_t access_fault(Access access);
 uint64_t page_fault(Access access);

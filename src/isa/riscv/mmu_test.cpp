@@ -320,5 +320,20 @@ TEST_F(Mmu, PmpGuardsTheResultInTheEffectivePrivilege) {
     EXPECT_TRUE(at(kPage, Access::kStore).ok);
 }
 
+TEST_F(Mmu, ADebuggerSeesWhatIsMappedWhateverItsProtectionAndLeavesNoTrace) {
+    constexpr uint64_t kNapotNone = 3 << 3;
+    pmp_write_address(hart, 0, kPage >> 2 | 0x1ff);
+    pmp_write_config(hart, 0, kNapotNone);
+    hart.csr.menvcfg |= envcfg::kAdue;
+    tables.map(kVa, kPage, pte::kV | pte::kX | pte::kU);  // a user's page, not accessed yet
+    uint64_t before = tables.entry(kVa);
+    EXPECT_EQ(find_physical(hart, memory, kVa + 0x123), kPage + 0x123);
+    EXPECT_EQ(tables.entry(kVa), before);
+    EXPECT_FALSE(find_physical(hart, memory, kVa + kPageBytes));
+    EXPECT_FALSE(find_physical(hart, memory, uint64_t{1} << 60)) << "not canonical";
+    hart.privilege = Privilege::kMachine;
+    EXPECT_EQ(find_physical(hart, memory, kVa), kVa);
+}
+
 }  // namespace
 }  // namespace doppel::isa::riscv
