@@ -41,4 +41,5 @@ with fake_mirror.mirror() as mirror, home() as user:
 
     names = names_in_newc((image / "initrd").read_bytes())
     check({"init", "bin/busybox", "bin/sh", "dev/console"} <= set(names), names)
+    check(f"lib/modules/{fake_mirror.KERNEL_VERSION}/{fake_mirror.MODULE}" in names, names)
     check(sorted(os.listdir(user.images)) == [".lock", "tiny-riscv64"], os.listdir(user.images))

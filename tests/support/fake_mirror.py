@@ -14,6 +14,7 @@ import threading
 
 KERNEL_VERSION = "6.99.0-doppel-riscv64"
 KERNEL = b"MZ this stands for a kernel " * 1000
+MODULE = "kernel/drivers/char/hw_random/virtio-rng.ko.xz"
 APPLETS = ["[", "[[", "ash", "busybox", "cat", "cttyhack", "halt", "hostname", "login", "mkdir", "mknod", "mount", "poweroff",
            "reboot", "setsid", "sh", "tr", "wc"]
 BUSYBOX = b"\x7fELF this stands for busybox" + b"".join(name.encode() + b"\0" for name in APPLETS) + b"\0"
@@ -70,7 +71,8 @@ class Mirror:
         version = "6.99.0-1"
         self.add("linux-image-riscv64", version, {"usr/share/doc/x": b"meta"}, f"linux-image-{KERNEL_VERSION} (= {version})")
         self.kernel_deb = self.add(f"linux-image-{KERNEL_VERSION}", version,
-                                   {"boot/config-x": b"#", f"boot/vmlinux-{KERNEL_VERSION}": kernel})
+                                   {"boot/config-x": b"#", f"boot/vmlinux-{KERNEL_VERSION}": kernel,
+                                    f"usr/lib/modules/{KERNEL_VERSION}/{MODULE}": b"module"})
         self.busybox_deb = self.add("busybox-static", "1:1.99.0-1", {"usr/bin/busybox": BUSYBOX})
         self.publish()
 

@@ -47,13 +47,14 @@ class Extraction {
     Extraction(const std::filesystem::path& deb, const StopRequest& stop, const DebLimits& limits)
         : deb_(deb), stop_(stop), limits_(limits) {}
 
-    Result<std::string> run(const std::function<bool(std::string_view)>& wanted,
-                            const std::filesystem::path& destination) {
+    Result<std::optional<std::string>> run(const std::function<bool(std::string_view)>& wanted,
+                                           const std::filesystem::path& destination) {
         DOPPEL_CHECK(open_data());
-        DOPPEL_TRY(std::string found, seek(wanted));
-        DOPPEL_CHECK(write(destination));
+        DOPPEL_TRY(auto found, seek(wanted));
+        if (found) DOPPEL_CHECK(write(destination));
         return found;
     }
+    Error not_in_it() const { return bad("the file that is needed is not in it").value(); }
 
   private:
     tl::unexpected<Error> bad(std::string why) const {
@@ -90,7 +91,7 @@ class Extraction {
         return {};
     }
 
-    Result<std::string> seek(const std::function<bool(std::string_view)>& wanted) {
+    Result<std::optional<std::string>> seek(const std::function<bool(std::string_view)>& wanted) {
         archive_entry* entry = nullptr;
         int status;
         while ((status = archive_read_next_header(inner_.get(), &entry)) == ARCHIVE_OK || status == ARCHIVE_WARN) {
@@ -104,7 +105,8 @@ class Extraction {
                 return bad("the file in it is too large");
             return std::string(without_root(name));
         }
-        return bad(status == ARCHIVE_EOF ? "the file that is needed is not in it" : why(inner_.get()));
+        if (status == ARCHIVE_EOF) return std::nullopt;
+        return bad(why(inner_.get()));
     }
 
     Result<> write(const std::filesystem::path& destination) {
@@ -145,6 +147,16 @@ Result<std::string> extract_from_deb(const std::filesystem::path& deb,
                                      const std::function<bool(std::string_view)>& wanted,
                                      const std::filesystem::path& destination, const StopRequest& stop,
                                      const DebLimits& limits) {
+    auto extraction = std::make_unique<Extraction>(deb, stop, limits);
+    DOPPEL_TRY(auto found, extraction->run(wanted, destination));
+    if (!found) return fail(extraction->not_in_it());
+    return std::move(*found);
+}
+
+Result<std::optional<std::string>> extract_if_in_deb(const std::filesystem::path& deb,
+                                                     const std::function<bool(std::string_view)>& wanted,
+                                                     const std::filesystem::path& destination, const StopRequest& stop,
+                                                     const DebLimits& limits) {
     return std::make_unique<Extraction>(deb, stop, limits)->run(wanted, destination);
 }
 

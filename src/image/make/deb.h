@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <functional>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -26,5 +27,11 @@ Result<std::string> extract_from_deb(const std::filesystem::path& deb,
                                      const std::function<bool(std::string_view)>& wanted,
                                      const std::filesystem::path& destination, const StopRequest& stop = {},
                                      const DebLimits& limits = {});
+
+// The same, but nullopt where no file is accepted.
+Result<std::optional<std::string>> extract_if_in_deb(const std::filesystem::path& deb,
+                                                     const std::function<bool(std::string_view)>& wanted,
+                                                     const std::filesystem::path& destination,
+                                                     const StopRequest& stop = {}, const DebLimits& limits = {});
 
 }  // namespace doppel::image

@@ -67,6 +67,19 @@ TEST_F(Deb, RefusesWhatIsNoPackage) {
     expect_refused(build_deb(build_tar({{"./etc/hostname", "x"}})), "is not in it");
 }
 
+TEST_F(Deb, TellsAFileThatIsNotThereFromAPackageThatIsNoGood) {
+    auto wanted = [](std::string_view path) { return path == "boot/config-6.1"; };
+    auto missing = extract_if_in_deb(directory_.write("a.deb", build_deb(build_tar({{"./x", "x"}}))), wanted, out_);
+    ASSERT_TRUE(missing) << missing.error().message();
+    EXPECT_FALSE(missing->has_value());
+    EXPECT_FALSE(std::filesystem::exists(out_));
+    EXPECT_FALSE(extract_if_in_deb(directory_.write("b.deb", "hello"), wanted, out_));
+    auto found = extract_if_in_deb(directory_.write("c.deb", build_deb(build_tar(kernel_))), wanted, out_);
+    ASSERT_TRUE(found) << found.error().message();
+    EXPECT_EQ(**found, "boot/config-6.1");
+    EXPECT_EQ(TestFolder::read(out_), "CONFIG");
+}
+
 TEST_F(Deb, LeavesNothingOfAPackageCutShort) {
     std::string whole = build_deb(build_tar(kernel_, archive_write_add_filter_none), "data.tar");
     for (size_t length : {whole.size() / 2, whole.size() / 4, size_t{300}, size_t{100}, size_t{60}}) {

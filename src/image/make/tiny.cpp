@@ -22,6 +22,11 @@ namespace {
 // Beside the packages: the index (about 30 MB for a whole suite), the unpacked kernel, the initrd.
 constexpr uint64_t kWorkingSpace = 96ull << 20;
 constexpr uint64_t kBusyboxLimit = 64ull << 20;
+constexpr uint64_t kModuleLimit = 16ull << 20;
+
+// What drives devices of doppel's machines that the kernel has as modules. A kernel that has one built in lacks it
+// here.
+constexpr std::string_view kModules[] = {"kernel/drivers/char/hw_random/virtio-rng.ko"};
 
 struct Ingredients {
     Package kernel;
@@ -62,11 +67,14 @@ class TinyMaker {
         DOPPEL_TRY(AptArchive archive, AptArchive::open(staging / "apt", options_.archive, options_.stop));
         DOPPEL_TRY(Ingredients found, resolve(archive));
         DOPPEL_CHECK(check_free_space(staging, found.kernel.size + found.busybox.size + kWorkingSpace));
-        DOPPEL_TRY(std::string kernel_version, take_kernel(archive, found.kernel, image / "kernel"));
+        TinyContent content;
+        DOPPEL_TRY(std::string kernel_version, take_kernel(archive, found.kernel, image / "kernel", content.modules));
         DOPPEL_TRY(auto busybox, take_busybox(archive, found.busybox, staging / "busybox"));
-        std::string greeting =
+        content.busybox = busybox;
+        content.kernel_version = kernel_version;
+        content.greeting =
             fmt::format("Linux {} and busybox {}; exit powers off", kernel_version, found.busybox.version);
-        DOPPEL_CHECK(write_tiny_initrd(image / "initrd", busybox, greeting));
+        DOPPEL_CHECK(write_tiny_initrd(image / "initrd", content));
         DOPPEL_CHECK(flush_to_disk(image / "initrd"));
         return write_record(image, found, kernel_version);
     }
@@ -83,12 +91,39 @@ class TinyMaker {
     }
 
     // Its version as uname -r says, which is how Debian names the file.
-    Result<std::string> take_kernel(const AptArchive& archive, const Package& package, const fs::path& destination) {
+    Result<std::string> take_kernel(const AptArchive& archive, const Package& package, const fs::path& destination,
+                                    std::vector<KernelModule>& modules) {
         auto is_kernel = [](std::string_view path) {
             return path.starts_with("boot/vmlinux-") || path.starts_with("boot/vmlinuz-");
         };
-        DOPPEL_TRY(std::string path, take(archive, package, is_kernel, destination));
-        return path.substr(path.find('-') + 1);
+        DOPPEL_TRY(fs::path deb, archive.download(package));
+        DOPPEL_TRY(std::string path, extract_from_deb(deb, is_kernel, destination, options_.stop));
+        std::string version = path.substr(path.find('-') + 1);
+        DOPPEL_CHECK(take_modules(deb, version, modules));
+        std::error_code code;
+        fs::remove(deb, code);
+        return version;
+    }
+
+    Result<> take_modules(const fs::path& deb, const std::string& version, std::vector<KernelModule>& modules) {
+        const std::string root = "lib/modules/" + version + "/";
+        for (std::string_view name : kModules) {
+            // Compressed or not ("virtio-rng.ko.xz"), in /lib or in /usr/lib.
+            auto wanted = [&](std::string_view path) {
+                if (path.starts_with("usr/")) path.remove_prefix(4);
+                if (!path.starts_with(root)) return false;
+                path.remove_prefix(root.size());
+                return path.starts_with(name) && (path.size() == name.size() || path[name.size()] == '.');
+            };
+            const fs::path file = deb.parent_path() / "module";
+            DOPPEL_TRY(auto path, extract_if_in_deb(deb, wanted, file, options_.stop, {.file = kModuleLimit}));
+            if (!path) continue;
+            DOPPEL_TRY(auto content, read_file(file, kModuleLimit, "read kernel module"));
+            modules.push_back({path->substr(path->find(root) + root.size()), std::move(content)});
+            std::error_code code;
+            fs::remove(file, code);
+        }
+        return {};
     }
 
     Result<std::vector<uint8_t>> take_busybox(const AptArchive& archive, const Package& package,

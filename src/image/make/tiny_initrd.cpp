@@ -1,6 +1,7 @@
 #include "image/make/tiny_initrd.h"
 
 #include <algorithm>
+#include <set>
 
 #include "image/make/busybox.h"
 #include "image/make/cpio.h"
@@ -53,11 +54,27 @@ Result<> write_configuration(CpioWriter& cpio, const std::string& greeting) {
     return cpio.file("init", kInit, 0755);
 }
 
+Result<> write_modules(CpioWriter& cpio, const TinyContent& content) {
+    if (content.modules.empty()) return {};
+    std::string root = "lib/modules/" + content.kernel_version + "/";
+    std::string dependencies;  // modules.dep(5): none has any
+    std::set<std::string> directories;
+    for (const KernelModule& module : content.modules) {
+        std::string path = root + module.path;
+        for (size_t slash = path.find('/'); slash != path.npos; slash = path.find('/', slash + 1)) {
+            std::string directory = path.substr(0, slash);
+            if (directories.insert(directory).second) DOPPEL_CHECK(cpio.directory(directory));
+        }
+        DOPPEL_CHECK(cpio.file(path, module.content));
+        dependencies += module.path + ":\n";
+    }
+    return cpio.file(root + "modules.dep", dependencies);
+}
+
 }  // namespace
 
-Result<> write_tiny_initrd(const std::filesystem::path& path, std::span<const uint8_t> busybox,
-                           const std::string& greeting) {
-    auto applets = busybox_applets(busybox);
+Result<> write_tiny_initrd(const std::filesystem::path& path, const TinyContent& content) {
+    auto applets = busybox_applets(content.busybox);
     for (const char* name : kNeeded) {
         if (std::find(applets.begin(), applets.end(), name) == applets.end())
             return fail(Error{"make image", "busybox", std::string("it has no command \"") + name + "\"",
@@ -65,12 +82,13 @@ Result<> write_tiny_initrd(const std::filesystem::path& path, std::span<const ui
     }
     DOPPEL_TRY(CpioWriter cpio, CpioWriter::create(path));
     DOPPEL_CHECK(write_directories(cpio));
-    DOPPEL_CHECK(cpio.file("bin/busybox", busybox, 0755));
+    DOPPEL_CHECK(cpio.file("bin/busybox", content.busybox, 0755));
     for (const auto& name : applets) {
         if (name == "busybox" || name == "init" || name == "linuxrc") continue;  // /init is ours
         DOPPEL_CHECK(cpio.link("bin/" + name, "busybox"));
     }
-    DOPPEL_CHECK(write_configuration(cpio, greeting));
+    DOPPEL_CHECK(write_configuration(cpio, content.greeting));
+    DOPPEL_CHECK(write_modules(cpio, content));
     return cpio.finish();
 }
 

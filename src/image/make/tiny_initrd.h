@@ -5,15 +5,28 @@
 #include <filesystem>
 #include <span>
 #include <string>
+#include <vector>
 
 #include "base/result.h"
 
 namespace doppel::image {
 
+// A module of the kernel as the initrd carries it, in the form that insmod and modprobe take. It needs no other module.
+struct KernelModule {
+    std::string path;  // below lib/modules/VERSION: "kernel/drivers/x.ko.xz"
+    std::vector<uint8_t> content;
+};
+
+struct TinyContent {
+    std::span<const uint8_t> busybox;
+    std::string greeting;        // one line that the guest prints first
+    std::string kernel_version;  // as uname -r says it; for the modules
+    std::vector<KernelModule> modules;
+};
+
 // A new file: busybox with a link for each of its commands, and an /init that ends in an interactive shell on the
-// console. `greeting` is one line that the guest prints first. Not compressed: the guest would pay for it in
+// console. Modules are for the user to load. Not compressed: the guest would pay for it in
 // instructions.
-Result<> write_tiny_initrd(const std::filesystem::path& path, std::span<const uint8_t> busybox,
-                           const std::string& greeting);
+Result<> write_tiny_initrd(const std::filesystem::path& path, const TinyContent& content);
 
 }  // namespace doppel::image

@@ -89,7 +89,7 @@ TEST(TinyInitrd, CarriesWhatTheKernelAndAShellNeed) {
         "\x7f"
         "ELF" +
         block(debian_applets);
-    ASSERT_TRUE(write_tiny_initrd(path, bytes(busybox), "hello"));
+    ASSERT_TRUE(write_tiny_initrd(path, {bytes(busybox), "hello"}));
     auto files = unpack(path);
     EXPECT_EQ(files.at("bin/busybox").content, busybox);
     EXPECT_EQ(files.at("bin/busybox").mode, 0755u);
@@ -109,25 +109,41 @@ TEST(TinyInitrd, CarriesWhatTheKernelAndAShellNeed) {
 TEST(TinyInitrd, IsTheSameBytesEachTime) {
     TestFolder directory;
     std::string busybox = block(debian_applets);
-    ASSERT_TRUE(write_tiny_initrd(directory.path() / "one", bytes(busybox), "hello"));
-    ASSERT_TRUE(write_tiny_initrd(directory.path() / "two", bytes(busybox), "hello"));
+    ASSERT_TRUE(write_tiny_initrd(directory.path() / "one", {bytes(busybox), "hello"}));
+    ASSERT_TRUE(write_tiny_initrd(directory.path() / "two", {bytes(busybox), "hello"}));
     EXPECT_EQ(TestFolder::read(directory.path() / "one"), TestFolder::read(directory.path() / "two"));
 }
 
 TEST(TinyInitrd, HasAnInitThatAShellCanRead) {
     TestFolder directory;
-    ASSERT_TRUE(write_tiny_initrd(directory.path() / "initrd", bytes(block(debian_applets)), "hello"));
+    ASSERT_TRUE(write_tiny_initrd(directory.path() / "initrd", {bytes(block(debian_applets)), "hello"}));
     auto script = directory.write("init", unpack(directory.path() / "initrd").at("init").content);
     auto checked = run({{"sh", "-n", script}});
     ASSERT_TRUE(checked);
     EXPECT_EQ(checked->exit_code, 0) << checked->diagnostics;
 }
 
+TEST(TinyInitrd, CarriesModulesWhereModprobeLooks) {
+    TestFolder directory;
+    auto path = directory.path() / "initrd";
+    std::vector<uint8_t> one{'o', 'n', 'e'}, two{'t', 'w', 'o'};
+    ASSERT_TRUE(write_tiny_initrd(path, {bytes(block(debian_applets)),
+                                         "hello",
+                                         "6.99-riscv64",
+                                         {{"kernel/drivers/one.ko.xz", one}, {"kernel/drivers/char/two.ko", two}}}));
+    auto files = unpack(path);
+    EXPECT_EQ(files.at("lib/modules/6.99-riscv64/kernel/drivers/one.ko.xz").content, "one");
+    EXPECT_EQ(files.at("lib/modules/6.99-riscv64/kernel/drivers/char/two.ko").content, "two");
+    EXPECT_EQ(files.at("lib/modules/6.99-riscv64/modules.dep").content,
+              "kernel/drivers/one.ko.xz:\nkernel/drivers/char/two.ko:\n");
+    EXPECT_EQ(files.at("lib/modules/6.99-riscv64/kernel/drivers/char").type, static_cast<unsigned>(AE_IFDIR));
+}
+
 TEST(TinyInitrd, RefusesABusyboxThatLacksACommand) {
     TestFolder directory;
     auto applets = debian_applets;
     std::erase(applets, "login");
-    auto written = write_tiny_initrd(directory.path() / "initrd", bytes(block(applets)), "hello");
+    auto written = write_tiny_initrd(directory.path() / "initrd", {bytes(block(applets)), "hello"});
     ASSERT_FALSE(written);
     EXPECT_THAT(written.error().message(), HasSubstr("\"login\""));
 }
