@@ -26,7 +26,8 @@ constexpr std::array kLevels{std::string_view("auto"), std::string_view("machine
 constexpr std::array kMachineOptions{std::string_view("--kernel"),  std::string_view("--initrd"),
                                      std::string_view("--append"),  std::string_view("--firmware"),
                                      std::string_view("--console"), std::string_view("--no-reboot"),
-                                     std::string_view("--engine"),  std::string_view("--irqchip")};
+                                     std::string_view("--engine"),  std::string_view("--irqchip"),
+                                     std::string_view("--gdb")};
 
 bool contains(const auto& words, std::string_view word) {
     return std::ranges::find(words, word) != words.end();
@@ -59,6 +60,10 @@ Result<> take_machine_values(const Arguments& arguments, Specification& s) {
         s.irqchip = *choice;
     }
     s.no_reboot = arguments.has("--no-reboot");
+    if (const auto gdb = arguments.value("--gdb")) {
+        if (gdb->empty()) return fail(Error::usage("--gdb", "its value is empty"));
+        s.gdb = *gdb;
+    }
     for (const auto& [option, path] : {std::pair{"--kernel", &s.kernel},
                                        {"--initrd", &s.initrd},
                                        {"--append", &s.append},

@@ -22,6 +22,7 @@ constexpr std::array kRunOptions{
     Option{"--irqchip", 0, "aia|plic", "interrupts by message and wire (aia), or by wire only (plic) (aia)"},
     Option{"--console", 0, "stdio|file:FILE|pty|socket:FILE|none", "where the console goes (stdio)"},
     Option{"--no-reboot", 0, "", "end when the guest reboots"},
+    Option{"--gdb", 0, "PORT|FILE", "halt at the first instruction and let GDB connect, to 127.0.0.1:PORT or a socket"},
     Option{"-i", 'i', "", "keep the input attached; a machine's console on stdio is"},
     Option{"-t", 't', "", "insist on a terminal"},
     Option{"--explain", 0, "", "print level, architecture, engine and why; run nothing"},
@@ -38,7 +39,6 @@ constexpr std::array kRunOptions{
     Option{"--volume", 0, "NAME:GUESTDIR", "mount a volume", State::kPlanned, true},
     Option{"--hostname", 0, "NAME", "the guest's host name", State::kPlanned},
     Option{"--disk", 0, "FILE[,format=raw|qcow2][,ro][,snapshot]", "attach a disk", State::kPlanned, true},
-    Option{"--gdb", 0, "PORT|socket", "wait for a debugger", State::kPlanned},
 };
 
 constexpr std::array kJsonOption{Option{"--json", 0, "", "as JSON"}};

@@ -55,6 +55,11 @@ Harts::Harts(unsigned count, const cpu::Engine& engine, HartSurroundings surroun
 
 Harts::~Harts() {
     stop();
+    ending_.store(true);
+    for (auto& one : harts_) one->notify();
+    for (auto& one : harts_) {
+        if (one->thread.joinable()) one->thread.join();
+    }
 }
 
 device::InterruptLine Harts::line(unsigned hart, unsigned interrupt) {
@@ -67,9 +72,13 @@ uint64_t Harts::retired() const {
     return sum;
 }
 
+void Harts::create_threads() {
+    for (unsigned i = 0; i < count(); i++) harts_[i]->thread = std::thread([this, i] { run_thread(i); });
+    for (auto& one : harts_) wait_for_rest(*one);
+}
+
 void Harts::start(const HartStart& start) {
     host_firmware_ = start.host_firmware;
-    stopping_.store(false);
     for (auto& one : harts_) {
         Hart& hart = one->state;
         hart.x.fill(0);
@@ -89,18 +98,25 @@ void Harts::start(const HartStart& start) {
         one->vcpu->request_translation_fence();
         one->vcpu->request_instruction_fence();
     }
-    for (unsigned i = 0; i < count(); i++) harts_[i]->thread = std::thread([this, i] { run_thread(i); });
+    stopping_.store(false);
+    for (auto& one : harts_) one->notify();
 }
 
 void Harts::stop() {
     stopping_.store(true);
     for (auto& one : harts_) {
         one->vcpu->request_exit();
+        leave_gate(*one);
         one->notify();
     }
     for (auto& one : harts_) {
-        if (one->thread.joinable()) one->thread.join();
+        if (one->thread.joinable()) wait_for_rest(*one);
     }
+}
+
+void Harts::wait_for_rest(One& one) {
+    std::unique_lock guard(one.lock);
+    one.came_to_rest.wait(guard, [&] { return one.at_rest; });
 }
 
 void Harts::run_thread(unsigned index) {
@@ -110,8 +126,13 @@ void Harts::run_thread(unsigned index) {
 
 bool Harts::wait_until_started(One& one) {
     std::unique_lock guard(one.lock);
-    one.wake.wait(guard, [&] { return stopping_.load() || one.run_state.load() == HartState::kStartPending; });
-    if (stopping_.load()) return false;
+    one.at_rest = true;
+    one.came_to_rest.notify_all();
+    one.wake.wait(guard, [&] {
+        return ending_.load() || (!stopping_.load() && one.run_state.load() == HartState::kStartPending);
+    });
+    if (ending_.load()) return false;
+    one.at_rest = false;
     constexpr unsigned kA0 = 10, kA1 = 11;
     one.state.x[kA0] = one.state.id;
     one.state.x[kA1] = one.start_opaque;
@@ -122,34 +143,49 @@ bool Harts::wait_until_started(One& one) {
 
 void Harts::run_started(unsigned index, One& one) {
     while (!stopping_.load(std::memory_order_relaxed)) {
-        cpu::ExitReason reason = one.vcpu->run(surroundings_.poll_budget);
+        HartMotion motion = one.motion.load(std::memory_order_relaxed);
+        if (motion != HartMotion::kRun) [[unlikely]] {
+            motion = pass_gate(one);
+            if (motion == HartMotion::kStay) return;
+        }
+        bool steps = motion == HartMotion::kStep;
+        cpu::ExitReason reason = steps ? one.vcpu->step() : one.vcpu->run(surroundings_.poll_budget);
         one.retired.store(one.state.retired, std::memory_order_relaxed);
         if (surroundings_.poll) surroundings_.poll();
-        switch (reason) {
-            case cpu::ExitReason::kBudget:
-            case cpu::ExitReason::kAttention:
-            case cpu::ExitReason::kBreakpoint:
-            case cpu::ExitReason::kWatchpoint:
-                break;
-            case cpu::ExitReason::kWait:
-                wait_for_interrupt(one);
-                break;
-            case cpu::ExitReason::kFirmwareCall:
-                switch (firmware_->call(index, one.state)) {
-                    case firmware::Next::kContinue:
-                        break;
-                    case firmware::Next::kSuspend:
-                        one.run_state.store(HartState::kSuspended);
-                        wait_for_interrupt(one);
-                        one.run_state.store(HartState::kStarted);
-                        break;
-                    case firmware::Next::kStop:
-                        one.run_state.store(HartState::kStopped);
-                        return;
-                }
-                break;
-        }
+        bool goes_on = act_on(index, one, reason, steps);
+        bool stopped = reason == cpu::ExitReason::kBreakpoint || reason == cpu::ExitReason::kWatchpoint;
+        if (steps || stopped) [[unlikely]]
+            note_debug_stop(index, one, reason);
+        if (!goes_on) return;
     }
+}
+
+bool Harts::act_on(unsigned index, One& one, cpu::ExitReason reason, bool steps) {
+    switch (reason) {
+        case cpu::ExitReason::kBudget:
+        case cpu::ExitReason::kAttention:
+        case cpu::ExitReason::kBreakpoint:
+        case cpu::ExitReason::kWatchpoint:
+            return true;
+        case cpu::ExitReason::kWait:
+            if (!steps) wait_for_interrupt(one);
+            return true;
+        case cpu::ExitReason::kFirmwareCall:
+            break;
+    }
+    switch (firmware_->call(index, one.state)) {
+        case firmware::Next::kContinue:
+            return true;
+        case firmware::Next::kSuspend:
+            one.run_state.store(HartState::kSuspended);
+            if (!steps) wait_for_interrupt(one);
+            one.run_state.store(HartState::kStarted);
+            return true;
+        case firmware::Next::kStop:
+            one.run_state.store(HartState::kStopped);
+            return false;
+    }
+    return true;
 }
 
 bool Harts::interrupt_ready(const One& one) const {
@@ -159,9 +195,16 @@ bool Harts::interrupt_ready(const One& one) const {
 void Harts::wait_for_interrupt(One& one) {
     using isa::riscv::irq::bit;
     const auto& csr = one.state.csr;
-    bool timed = (csr.menvcfg & isa::riscv::envcfg::kStce) && (csr.mie & bit(isa::riscv::irq::kSupervisorTimer));
     std::unique_lock guard(one.lock);
     while (!stopping_.load() && !interrupt_ready(one)) {
+        if (one.motion.load() != HartMotion::kRun) [[unlikely]] {
+            uint64_t pc = one.state.pc;
+            wait_at_gate(one, guard);
+            // The debugger has other plans with this hart than waiting.
+            if (one.motion.load() == HartMotion::kStep || one.state.pc != pc) return;
+            continue;
+        }
+        bool timed = (csr.menvcfg & isa::riscv::envcfg::kStce) && (csr.mie & bit(isa::riscv::irq::kSupervisorTimer));
         std::optional<uint64_t> deadline;
         if (timed) deadline = surroundings_.timebase.nanoseconds_at(csr.stimecmp, environment_.time());
         if (deadline) {

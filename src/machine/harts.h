@@ -28,6 +28,18 @@ struct HartSurroundings {
     // Looked at between runs of a vCPU, with their budget in instructions; null: nothing to look at.
     std::function<void()> poll;
     uint64_t poll_budget = uint64_t{1} << 22;
+    // After Harts has noted a stop for a debugger.
+    std::function<void()> debug_stop;
+};
+
+// What a hart does while a debugger has the machine.
+enum class HartMotion : uint8_t { kRun, kStay, kStep };
+
+// That a hart stopped by itself.
+struct HartStop {
+    unsigned hart;
+    cpu::ExitReason reason;  // kBreakpoint, kWatchpoint, or another: a step is done
+    cpu::WatchHit hit;       // of a watchpoint
 };
 
 // How harts begin: with the host's firmware hart 0 alone starts, in S-mode; otherwise all start in M-mode at `entry`.
@@ -43,10 +55,32 @@ class Harts final : private firmware::Services {
     Harts(unsigned count, const cpu::Engine& engine, HartSurroundings surroundings);
     ~Harts() override;  // stops
 
-    // Brings all harts to their reset state and starts the threads.
+    // The harts' threads, which wait for `start` until the object goes: a confined process can make none later. Once,
+    // first of all; every thread is there when it returns.
+    void create_threads();
+    // Brings all harts to their reset state and lets them run. Only while stopped.
     void start(const HartStart& start);
-    // Ends the threads; when it returns no guest code runs.
+    // When it returns no guest code runs.
     void stop();
+
+    // ---- harts_pause.cpp. By the machine's thread.
+
+    // When it returns no hart executes guest code or a firmware call, and their states may be looked at and changed;
+    // devices and the clock go on. Before `start`: the harts will stand at their first instruction.
+    void pause();
+    // Lets all harts go on.
+    void resume();
+    // A motion for each hart; paused before. A hart that steps, or stops at one of the debug points, stays, is noted and
+    // reported by HartSurroundings::debug_stop. A stopped hart's step is done at once.
+    void resume(std::span<const HartMotion> motions);
+    // What was noted since the last resume.
+    std::vector<HartStop> take_debug_stops();
+    // For all harts; paused before.
+    void set_debug_points(const std::shared_ptr<const cpu::DebugPoints>& points);
+    firmware::HartState state_of(unsigned index) const { return harts_[index]->run_state.load(); }
+    // For others than the hart's thread only while paused or stopped.
+    const isa::riscv::Environment& environment() const { return environment_; }
+    void request_instruction_fences();
 
     // Where interrupt controllers put hart `hart`'s interrupts: the input is the number of an mip bit. SSIP is latched,
     // so only its rising counts.
@@ -68,8 +102,12 @@ class Harts final : private firmware::Services {
 
         std::mutex lock;  // guards the start arguments, and sleeping against waking
         std::condition_variable wake;
+        std::condition_variable came_to_rest;
+        bool at_rest = false;  // the thread waits, and touches no state
         uint64_t start_pc = 0;
         uint64_t start_opaque = 0;
+        std::atomic<HartMotion> motion{HartMotion::kRun};  // changed under the lock
+        bool at_gate = false;                              // at_rest, until the next motion
 
         void set_level(uint32_t interrupt, bool level) override;
         void notify();
@@ -85,11 +123,20 @@ class Harts final : private firmware::Services {
     };
 
     void run_thread(unsigned index);
-    // False: the machine stops.
+    static void wait_for_rest(One& one);
+    // False: the thread ends.
     bool wait_until_started(One& one);
     void run_started(unsigned index, One& one);
+    // Does what a run or a step of the vCPU ended for; false: the hart stops.
+    bool act_on(unsigned index, One& one, cpu::ExitReason reason, bool steps);
     void wait_for_interrupt(One& one);
     bool interrupt_ready(const One& one) const;
+    // Waits while the hart is to stay; kStay: the machine stops.
+    HartMotion pass_gate(One& one);
+    void wait_at_gate(One& one, std::unique_lock<std::mutex>& guard);
+    static void open_gate(One& one, HartMotion motion);
+    static void leave_gate(One& one);
+    void note_debug_stop(unsigned index, One& one, cpu::ExitReason reason);
 
     // firmware::Services
     unsigned hart_count() const override { return count(); }
@@ -108,7 +155,10 @@ class Harts final : private firmware::Services {
     Environment environment_;
     std::unique_ptr<firmware::Firmware> firmware_;
     bool host_firmware_ = false;
-    std::atomic<bool> stopping_{false};
+    std::atomic<bool> stopping_{true};  // no guest code is to run
+    std::atomic<bool> ending_{false};   // no threads either
+    std::mutex debug_lock_;             // of debug_stops_; leaf
+    std::vector<HartStop> debug_stops_;
     std::vector<std::unique_ptr<One>> harts_;
 };
 

@@ -62,6 +62,11 @@ Result<> Machine::build() {
         surroundings.poll = [this] { poll_htif(); };
         surroundings.poll_budget = kHtifBudget;
     }
+    surroundings.debug_stop = [this] {
+        loop_->post([this] {
+            if (debugger_) debugger_->target_stopped();
+        });
+    };
     harts_ = std::make_unique<Harts>(specification_.cpus, *engine_, std::move(surroundings));
     auto hart_input = [this](unsigned hart, unsigned interrupt) { return harts_->line(hart, interrupt); };
     auto on_finish = [this](device::Finish how) { finish(how); };
@@ -152,6 +157,7 @@ Result<Machine::End> Machine::run_once() {
         DOPPEL_CHECK(load(boot));
         DOPPEL_CHECK(prepare_htif(boot));
         if (!console_) {
+            DOPPEL_CHECK(open_debugger());
             // Opened last, so that what is wrong before that is said on a terminal that is still the user's.
             DOPPEL_TRY(console_, Console::open(specification_.console, *loop_, [this] { end({}); }));
             if (const std::string where = console_->location(); !where.empty()) {
@@ -160,6 +166,7 @@ Result<Machine::End> Machine::run_once() {
             board_->uart().attach(*console_);
             console_input_ = std::make_unique<ConsoleInput>(board_->uart(), *console_);
             console_->connect(*console_input_);
+            harts_->create_threads();
         }
         if (!boot.firmware) board_->hand_to_supervisor();
         harts_->start({.entry = boot.firmware ? riscv64::map::kBootRom : boot.layout.entry,
@@ -176,6 +183,7 @@ Result<int> Machine::run() {
     while (true) {
         DOPPEL_TRY(End how, run_once());
         if (!how.reboot) {
+            if (debugger_) debugger_->target_ended(how.code);
             console_->finish();
             return how.code;
         }

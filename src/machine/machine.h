@@ -11,6 +11,8 @@
 #include "device/timebase.h"
 #include "machine/console/console.h"
 #include "machine/console_input.h"
+#include "machine/debug_target.h"
+#include "machine/gdb/server.h"
 #include "machine/harts.h"
 #include "machine/htif.h"
 #include "machine/riscv64_board.h"
@@ -51,6 +53,8 @@ class Machine {
     Result<> load(Boot& boot);
     Result<> prepare_htif(const Boot& boot);
     void poll_htif();
+    // machine_debug.cpp: what `--gdb` asks for, if it does.
+    Result<> open_debugger();
     Result<End> run_once();
     // The first end counts. Thread-safe.
     void end(End how);
@@ -69,6 +73,8 @@ class Machine {
     std::unique_ptr<Harts> harts_;
     std::unique_ptr<riscv64::Board> board_;
     std::unique_ptr<ConsoleInput> console_input_;
+    std::unique_ptr<DebugTarget> debug_target_;
+    std::unique_ptr<gdb::Server> debugger_;
     std::mutex htif_lock_;  // leaf
     std::unique_ptr<Htif> htif_;
 

@@ -7,10 +7,12 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <charconv>
 #include <utility>
 
 #include "base/file.h"
 #include "base/sizes.h"
+#include "base/unix_socket.h"
 
 namespace doppel::machine {
 namespace {
@@ -25,7 +27,6 @@ constexpr std::array kConsoles{
     std::pair{std::string_view("pty"), ConsoleKind::kPty}, std::pair{std::string_view("socket"), ConsoleKind::kSocket},
     std::pair{std::string_view("none"), ConsoleKind::kNone}};
 constexpr size_t kMaxPath = 4095;       // PATH_MAX without its NUL
-constexpr size_t kMaxSocketPath = 107;  // sockaddr_un::sun_path without its NUL
 constexpr size_t kMaxAppend = 65536;    // far beyond any kernel's COMMAND_LINE_SIZE
 constexpr size_t kMaxName = 64;
 constexpr uint64_t kPage = 4096;
@@ -96,6 +97,16 @@ Result<> check_console(const ConsoleChoice& console) {
     return check_text("--console", console.path, console.kind == ConsoleKind::kSocket ? kMaxSocketPath : kMaxPath);
 }
 
+// Digits alone are a port, everything else is a path.
+Result<> check_debugger(const std::string& where) {
+    const bool digits = !where.empty() && where.find_first_not_of("0123456789") == where.npos;
+    uint16_t port = 0;
+    const char* end = where.data() + where.size();
+    if (digits && std::from_chars(where.data(), end, port).ec != std::errc())
+        return fail(Error::usage("--gdb", where + " is no port", "give 1 to 65535, 0 for any, or the path of a socket"));
+    return check_text("--gdb", where, kMaxSocketPath);
+}
+
 Result<> check_boot(const Specification& s) {
     if (s.kernel.empty() && s.firmware.empty())
         return fail(Error::usage("--kernel", "a machine needs something to start", "give --kernel or --firmware"));
@@ -155,6 +166,7 @@ Result<> validate(const Specification& s) {
     DOPPEL_CHECK(check_text("--append", s.append, kMaxAppend));
     DOPPEL_CHECK(check_text("--firmware", s.firmware, kMaxPath));
     DOPPEL_CHECK(check_console(s.console));
+    DOPPEL_CHECK(check_debugger(s.gdb));
     if (!is_name(s.name))
         return fail(Error::usage("--name", "is not a name", "use at most 64 letters, digits, '.', '_' and '-'"));
     return check_boot(s);

@@ -40,6 +40,7 @@ struct Specification {
     std::string firmware;                   // ELF or raw, starts in M-mode; empty: none, the host answers SBI calls
     Irqchip irqchip = Irqchip::kAia;
     ConsoleChoice console;
+    std::string gdb;         // where a debugger connects: a port of 127.0.0.1, or a socket's path; empty: nowhere
     bool no_reboot = false;  // a guest's reboot ends the machine instead
     std::string name;        // empty, or letters, digits, '.', '_' and '-', at most 64, a letter or digit first
     bool operator==(const Specification&) const = default;

@@ -70,6 +70,7 @@ Result<> take_member(const std::string& key, const Json& value, Specification& s
     if (key == "firmware") return take(value, "--firmware", s.firmware);
     if (key == "irqchip") return take_word(value, "--irqchip", irqchip_from, s.irqchip);
     if (key == "console") return take_word(value, "--console", console_from, s.console);
+    if (key == "gdb") return take(value, "--gdb", s.gdb);
     if (key == "no_reboot") return take(value, "--no-reboot", s.no_reboot);
     if (key == "name") return take(value, "--name", s.name);
     return fail(not_a_specification("unknown key " + key));
@@ -103,6 +104,7 @@ std::string to_json(const Specification& s) {
                 {"firmware", s.firmware},
                 {"irqchip", name_of(s.irqchip)},
                 {"console", text_of(s.console)},
+                {"gdb", s.gdb},
                 {"no_reboot", s.no_reboot},
                 {"name", s.name}}
         .dump(-1, ' ', false, Json::error_handler_t::replace);

@@ -27,6 +27,7 @@ Specification with_everything() {
     s.console = {ConsoleKind::kFile, "/tmp/with:colon"};
     s.irqchip = Irqchip::kPlic;
     s.no_reboot = true;
+    s.gdb = "/run/user/0/gdb";
     s.name = "web-1.example_2";
     return s;
 }
