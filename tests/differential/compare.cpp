@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cstring>
 
 #include "isa/riscv/decode.h"
 
@@ -45,6 +46,18 @@ std::string describe_difference(const State& input, const State& reference, cons
         compare_value(text, f_name(n), input.f[n], reference.f[n], engine.f[n]);
     }
     compare_value(text, "fcsr", input.fcsr, reference.fcsr, engine.fcsr);
+    compare_value(text, "vl", input.vl, reference.vl, engine.vl);
+    compare_value(text, "vtype", input.vtype, reference.vtype, engine.vtype);
+    compare_value(text, "vstart", input.vstart, reference.vstart, engine.vstart);
+    compare_value(text, "vcsr", input.vcsr, reference.vcsr, engine.vcsr);
+    for (size_t i = 0; i < input.v.size(); i += 8) {
+        auto word = [i](const State& state) {
+            uint64_t value;
+            std::memcpy(&value, &state.v[i], sizeof value);
+            return value;
+        };
+        compare_value(text, fmt::format("v+{:#x}", i), word(input), word(reference), word(engine));
+    }
     for (size_t i = 0; i < input.scratch.size(); i++) {
         if (reference.scratch[i] == engine.scratch[i]) continue;
         text +=
@@ -69,7 +82,7 @@ std::string describe_input(const State& input) {
 }
 
 Result<Subjects::Pair> Subjects::run(std::span<const Sequence> sequences) const {
-    Program program = build_program(sequences);
+    Program program = build_program(sequences, vector_bits);
     Pair pair;
     DOPPEL_TRY(pair.reference, run_in_qemu(qemu, program));
     DOPPEL_TRY(pair.engine, run_in_engine(engine, program, slice));

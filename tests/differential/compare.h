@@ -28,6 +28,7 @@ struct Subjects {
     std::string qemu;
     const cpu::Engine& engine;
     uint64_t slice;  // see run_in_engine
+    unsigned vector_bits = 0;
 
     struct Pair {
         Outcome reference, engine;

@@ -26,17 +26,18 @@ struct Options {
     uint64_t slice = 1'000'000;
     std::string qemu;
     std::string engine = "interpret";
+    unsigned vector_bits = 0;
 };
 
 Sequence sequence_number(const Options& options, uint64_t number) {
     Random random(options.seed, number);
-    return generate(random, options.length);
+    return generate(random, options.length, options.vector_bits);
 }
 
 void report(const Options& options, uint64_t number, const Sequence& sequence, const Subjects::Pair& pair) {
-    fmt::print("sequence {} differs (--seed {} --first {} --sequences 1 --length {} --slice {})\n", number,
-               options.seed, number, options.length, options.slice);
-    uint64_t start = build_program(std::span(&sequence, 1)).starts[0];
+    fmt::print("sequence {} differs (--seed {} --first {} --sequences 1 --length {} --slice {} --vlen {})\n", number,
+               options.seed, number, options.length, options.slice, options.vector_bits);
+    uint64_t start = build_program(std::span(&sequence, 1), options.vector_bits).starts[0];
     fmt::print("  shrunk to:\n{}  input:\n{}", listing(sequence, start), describe_input(sequence.input));
     auto difference = first_difference(pair.reference, pair.engine, kPasses);
     if (!difference) {
@@ -95,6 +96,9 @@ int run(int argc, char** argv) {
     app.add_option("--slice", options.slice, "Instructions that the engine runs at a time")
         ->check(CLI::PositiveNumber)
         ->capture_default_str();
+    app.add_option("--vlen", options.vector_bits, "Vector instructions too, with registers of so many bits")
+        ->check(CLI::IsMember({0, 128, 256, 512, 1024}))
+        ->capture_default_str();
     CLI11_PARSE(app, argc, argv);
 
     auto engine = engine_by_name(options.engine);
@@ -108,7 +112,7 @@ int run(int argc, char** argv) {
     fmt::print("{} sequences of {} units, engine {}, --seed {}\n", options.sequences, options.length, options.engine,
                options.seed);
     std::fflush(stdout);
-    auto same = run_all(options, {options.qemu, *engine, options.slice});
+    auto same = run_all(options, {options.qemu, *engine, options.slice, options.vector_bits});
     if (!same) {
         fmt::print(stderr, "differential: {}\n", same.error().message());
         return 1;

@@ -37,12 +37,14 @@ Result<> load(memory::GuestMemory& memory, const Program& program) {
 }
 
 // S-mode without translation, where environment calls come to us; everything that sequences use is on.
-void prepare(isa::riscv::Hart& hart) {
+void prepare(isa::riscv::Hart& hart, unsigned vector_bits) {
     namespace riscv = isa::riscv;
     hart.pc = kTextBase;
     hart.privilege = riscv::Privilege::kSupervisor;
     hart.host_firmware = true;
     hart.csr.mstatus |= riscv::mstatus::kFs;
+    hart.vector.reset(vector_bits);
+    if (vector_bits != 0) hart.csr.mstatus |= riscv::mstatus::kVs;
     hart.csr.menvcfg |= riscv::envcfg::kCbie | riscv::envcfg::kCbcfe | riscv::envcfg::kCbze;
     hart.csr.mtvec = kTrapPage;
     constexpr uint64_t kAllOfMemory = 0x1f;  // NAPOT with R, W and X
@@ -51,18 +53,18 @@ void prepare(isa::riscv::Hart& hart) {
 }
 
 // What Linux would do. False: the program ended.
-bool system_call(isa::riscv::Hart& hart, const memory::GuestMemory& memory, Outcome& outcome) {
+bool system_call(isa::riscv::Hart& hart, const memory::GuestMemory& memory, size_t state_size, Outcome& outcome) {
     hart.reservation.bytes = 0;
     hart.pc += 4;
     if (hart.x[kA7] == kSystemCallExit) return false;
     State state;
-    std::span<uint8_t> bytes(reinterpret_cast<uint8_t*>(&state), sizeof state);
-    if (hart.x[kA7] != kSystemCallWrite || hart.x[kA2] != sizeof state || !memory.read(hart.x[kA1], bytes)) {
+    std::span<uint8_t> bytes(reinterpret_cast<uint8_t*>(&state), state_size);
+    if (hart.x[kA7] != kSystemCallWrite || hart.x[kA2] != state_size || !memory.read(hart.x[kA1], bytes)) {
         outcome.trouble = fmt::format("system call {} at {:#x}", hart.x[kA7], hart.pc);
         return false;
     }
     outcome.states.push_back(state);
-    hart.x[kA0] = sizeof state;
+    hart.x[kA0] = state_size;
     return true;
 }
 
@@ -79,17 +81,17 @@ Result<Outcome> run_in_engine(const cpu::Engine& engine, const Program& program,
     StoppedTime environment;
     isa::riscv::Hart hart;
     DOPPEL_CHECK(load(memory, program));
-    prepare(hart);
+    prepare(hart, program.vector_bits);
     auto vcpu = engine.make_vcpu({hart, memory, bus, environment});
     Outcome outcome;
     // Sequences only jump forward: a pass executes each instruction at most once, and the copying of inputs.
-    constexpr uint64_t kHarness = 2000;
+    constexpr uint64_t kHarness = 5000;
     uint64_t limit = kPasses * (kHarness * (program.starts.size() + 1) + program.text.size());
     while (true) {
         cpu::ExitReason reason = vcpu->run(slice);
         if (reason == cpu::ExitReason::kBudget && hart.retired < limit) continue;
         if (reason == cpu::ExitReason::kFirmwareCall && hart.privilege == isa::riscv::Privilege::kSupervisor) {
-            if (!system_call(hart, memory, outcome)) return outcome;
+            if (!system_call(hart, memory, program.state_size(), outcome)) return outcome;
             continue;
         }
         outcome.trouble =

@@ -4,9 +4,11 @@
 #include <array>
 #include <cstdio>
 #include <cstdlib>
+#include <optional>
 #include <string>
 #include <string_view>
 
+#include "generate_vector.h"
 #include "isa/riscv/assemble.h"
 #include "isa/riscv/csr.h"
 #include "isa/riscv/decode.h"
@@ -95,17 +97,31 @@ std::string x_name(unsigned n) {
     return std::string(isa::riscv::integer_register_name(n));
 }
 
+}  // namespace
+
 uint32_t add_immediate(unsigned rd, unsigned rs1, int64_t immediate) {
     return must_assemble("addi " + x_name(rd) + ", " + x_name(rs1) + ", " + std::to_string(immediate));
 }
 
-// Any register that a sequence may write and that holds what it is given.
 uint8_t free_register(Random& random) {
     while (true) {
         uint8_t n = static_cast<uint8_t>(random.below(32));
         if (n != 0 && n != kSp) return n;
     }
 }
+
+// Random operand bits, until they mean this line and none of what sequences must not do.
+uint32_t random_instruction(Random& random, InstructionId id) {
+    const auto& line = isa::riscv::info(id);
+    while (true) {
+        uint32_t bits = (random.bits32() & ~line.mask) | line.match;
+        if (line.length == 2) bits &= 0xffff;
+        Decoded decoded = isa::riscv::decode(bits);
+        if (decoded.id == id && !writes_sp(decoded) && !has_reserved_rounding(decoded)) return bits;
+    }
+}
+
+namespace {
 
 class Generator {
   public:
@@ -164,16 +180,7 @@ class Generator {
         return InstructionId::k_addi;
     }
 
-    // Random operand bits, until they mean this line and none of what sequences must not do.
-    uint32_t random_instruction(InstructionId id) {
-        const auto& line = isa::riscv::info(id);
-        while (true) {
-            uint32_t bits = (random_.bits32() & ~line.mask) | line.match;
-            if (line.length == 2) bits &= 0xffff;
-            Decoded decoded = isa::riscv::decode(bits);
-            if (decoded.id == id && !writes_sp(decoded) && !has_reserved_rounding(decoded)) return bits;
-        }
-    }
+    uint32_t random_instruction(InstructionId id) { return differential::random_instruction(random_, id); }
 
     // An offset from sp where `bytes` lie in the scratch memory; often across the page boundary that sp points at.
     int64_t offset_for(unsigned bytes, bool aligned) {
@@ -298,11 +305,16 @@ uint32_t with_immediate(uint32_t bits, int32_t immediate) {
     return *encoded;
 }
 
-Sequence generate(Random& random, unsigned length) {
+Sequence generate(Random& random, unsigned length, unsigned vector_bits) {
     Sequence sequence;
-    sequence.input = input_state(random);
+    sequence.input = input_state(random, vector_bits);
     Generator generator(random);
-    for (unsigned i = 0; i < length; i++) sequence.units.push_back(generator.unit());
+    std::optional<VectorGenerator> vectors;
+    if (vector_bits != 0) vectors.emplace(random, vector_bits);
+    for (unsigned i = 0; i < length; i++) {
+        bool scalar = !vectors || random.one_in(4);
+        sequence.units.push_back(scalar ? generator.unit() : vectors->unit());
+    }
     return sequence;
 }
 

@@ -16,13 +16,15 @@ namespace doppel::differential {
 
 namespace {
 
-// Offsets from sp of the parts of the State, and of the harness's own variables behind it.
+// Offsets from sp of the parts of the State, and of the harness's own variables before it.
 constexpr int kStateAt = -kScratchBelow;
 constexpr int kXAt = kScratchAbove;
 constexpr int kFAt = kXAt + 32 * 8;
 constexpr int kFcsrAt = kFAt + 32 * 8;
-constexpr int kNextInputAt = kFcsrAt + 8;
-constexpr int kPassesLeftAt = kNextInputAt + 8;
+constexpr int kLengthAt = kFcsrAt + 8, kTypeAt = kLengthAt + 8, kStartAt = kTypeAt + 8, kVcsrAt = kStartAt + 8;
+constexpr int kVectorsAt = kVcsrAt + 8;
+constexpr int kNextInputAt = kStateAt - 8;
+constexpr int kPassesLeftAt = kNextInputAt - 8;
 
 uint32_t must_assemble(const std::string& text, uint64_t pc) {
     auto bits = isa::riscv::assemble(text, pc);
@@ -65,12 +67,48 @@ std::string_view f_name(unsigned n) {
     return isa::riscv::float_register_name(n);
 }
 
+// Of less than 2^31.
+void emit_constant(Assembly& a, std::string_view name, uint64_t value) {
+    a.line("lui {}, {:#x}", name, (value + 0x800) >> 12);
+    a.line("addiw {}, {}, {}", name, name, static_cast<int64_t>(value << 52) >> 52);
+}
+
+// All vector registers, eight at a time; changes t1.
+void emit_vectors(Assembly& a, std::string_view instruction, unsigned vector_bits) {
+    a.line("addi t1, sp, {}", kVectorsAt);
+    for (unsigned n = 0; n < 32; n += 8) {
+        a.line("{} v{}, (t1)", instruction, n);
+        a.line("addi t1, t1, {}", vector_bits);
+    }
+}
+
+void emit_prepare_vectors(Assembly& a, unsigned vector_bits) {
+    emit_vectors(a, "vl8re8.v", vector_bits);
+    a.line("ld t0, {}(sp)", kLengthAt);
+    a.line("ld t1, {}(sp)", kTypeAt);
+    a.line("vsetvl zero, t0, t1");
+    a.line("ld t0, {}(sp)", kVcsrAt);
+    a.line("csrrw zero, vcsr, t0");
+}
+
+void emit_finish_vectors(Assembly& a, unsigned vector_bits) {
+    constexpr std::pair<std::string_view, int> kRegisters[] = {
+        {"vl", kLengthAt}, {"vtype", kTypeAt}, {"vstart", kStartAt}, {"vcsr", kVcsrAt}};
+    for (auto [name, at] : kRegisters) {
+        a.line("csrrs t0, {}, zero", name);
+        a.line("sd t0, {}(sp)", at);
+    }
+    a.line("csrrw zero, vstart, zero");
+    emit_vectors(a, "vs8r.v", vector_bits);
+}
+
 // Copies the next input to the scratch memory and loads all registers but ra, which is the return address.
-uint64_t emit_prepare(Assembly& a) {
+uint64_t emit_prepare(Assembly& a, unsigned vector_bits) {
     uint64_t start = a.here();
     a.line("ld t0, {}(sp)", kNextInputAt);
     a.line("addi t1, sp, {}", kStateAt);
-    a.line("addi t2, t0, {}", sizeof(State));
+    emit_constant(a, "t2", state_bytes(vector_bits));
+    a.line("add t2, t2, t0");
     uint64_t loop = a.here();
     a.line("ld t3, 0(t0)");
     a.line("sd t3, 0(t1)");
@@ -80,6 +118,7 @@ uint64_t emit_prepare(Assembly& a) {
     a.line("sd t0, {}(sp)", kNextInputAt);
     a.line("ld t0, {}(sp)", kFcsrAt);
     a.line("csrrw zero, fcsr, t0");
+    if (vector_bits != 0) emit_prepare_vectors(a, vector_bits);
     for (unsigned n = 0; n < 32; n++) a.line("fld {}, {}(sp)", f_name(n), kFAt + 8 * static_cast<int>(n));
     for (unsigned n = 3; n < 32; n++) a.line("ld {}, {}(sp)", x_name(n), kXAt + 8 * static_cast<int>(n));
     a.line("jalr zero, 0(ra)");
@@ -87,16 +126,17 @@ uint64_t emit_prepare(Assembly& a) {
 }
 
 // Stores all registers but ra and writes the State.
-uint64_t emit_finish(Assembly& a) {
+uint64_t emit_finish(Assembly& a, unsigned vector_bits) {
     uint64_t start = a.here();
     for (unsigned n = 3; n < 32; n++) a.line("sd {}, {}(sp)", x_name(n), kXAt + 8 * static_cast<int>(n));
     for (unsigned n = 0; n < 32; n++) a.line("fsd {}, {}(sp)", f_name(n), kFAt + 8 * static_cast<int>(n));
     a.line("csrrs t0, fcsr, zero");
     a.line("sd t0, {}(sp)", kFcsrAt);
+    if (vector_bits != 0) emit_finish_vectors(a, vector_bits);
     a.line("addi a7, zero, {}", kSystemCallWrite);
     a.line("addi a0, zero, 1");
     a.line("addi a1, sp, {}", kStateAt);
-    a.line("addi a2, zero, {}", sizeof(State));
+    emit_constant(a, "a2", state_bytes(vector_bits));
     a.line("ecall");
     a.line("jalr zero, 0(ra)");
     return start;
@@ -138,11 +178,12 @@ void append(std::vector<uint8_t>& bytes, const void* from, size_t size) {
 
 }  // namespace
 
-Program build_program(std::span<const Sequence> sequences) {
+Program build_program(std::span<const Sequence> sequences, unsigned vector_bits) {
     Program program;
+    program.vector_bits = vector_bits;
     Assembly routines;  // only to know their size
-    emit_prepare(routines);
-    emit_finish(routines);
+    emit_prepare(routines, vector_bits);
+    emit_finish(routines, vector_bits);
     constexpr uint64_t kRoutines = kTextBase + 32;
 
     Assembly a;
@@ -151,14 +192,14 @@ Program build_program(std::span<const Sequence> sequences) {
     a.line("sd t0, {}(sp)", kPassesLeftAt);
     a.line("jal zero, {:#x}", kRoutines + (routines.here() - kTextBase));
     while (a.here() < kRoutines) a.line("ebreak");
-    uint64_t prepare = emit_prepare(a);
-    uint64_t finish = emit_finish(a);
+    uint64_t prepare = emit_prepare(a, vector_bits);
+    uint64_t finish = emit_finish(a, vector_bits);
 
     uint64_t pass = a.here();
     a.line("lui t0, {:#x}", kInputBase >> 12);
     a.line("sd t0, {}(sp)", kNextInputAt);
     for (const Sequence& sequence : sequences) {
-        append(program.inputs, &sequence.input, sizeof(State));
+        append(program.inputs, &sequence.input, program.state_size());
         a.call(prepare);
         a.line("ld ra, {}(sp)", kXAt + 8);
         program.starts.push_back(a.here());

@@ -16,7 +16,7 @@ namespace doppel::differential {
 inline constexpr uint64_t kTextBase = 0x10000000;
 inline constexpr uint64_t kInputBase = 0x20000000;
 inline constexpr uint64_t kScratchPages = 0x40000000;
-inline constexpr uint64_t kScratchPagesBytes = 0x2000;
+inline constexpr uint64_t kScratchPagesBytes = 0x4000;
 inline constexpr uint64_t kStackPointer = kScratchPages + 0x1000;
 
 inline constexpr unsigned kPasses = 2;
@@ -26,11 +26,14 @@ inline constexpr uint64_t kSystemCallWrite = 64, kSystemCallExit = 93;
 
 struct Program {
     std::vector<uint8_t> text;     // entry at its start
-    std::vector<uint8_t> inputs;   // a State each
+    std::vector<uint8_t> inputs;   // a State each, as much as is used
     std::vector<uint64_t> starts;  // address of each sequence's first own instruction
+    unsigned vector_bits = 0;      // VLEN; 0: no vector unit
+
+    size_t state_size() const { return state_bytes(vector_bits); }
 };
 
-Program build_program(std::span<const Sequence> sequences);
+Program build_program(std::span<const Sequence> sequences, unsigned vector_bits);
 
 // A static ELF executable of it.
 std::vector<uint8_t> elf_file(const Program& program);

@@ -34,8 +34,8 @@ Result<UniqueFd> memory_file(const char* name) {
     return fd;
 }
 
-Result<pid_t> start(const std::string& qemu, const std::string& program, int output) {
-    std::string executable = qemu, cpu_option = "-cpu", cpu = kCpu, path = program;
+Result<pid_t> start(const std::string& qemu, std::string cpu, const std::string& program, int output) {
+    std::string executable = qemu, cpu_option = "-cpu", path = program;
     char* const arguments[] = {executable.data(), cpu_option.data(), cpu.data(), path.data(), nullptr};
     posix_spawn_file_actions_t actions;
     ::posix_spawn_file_actions_init(&actions);
@@ -47,17 +47,19 @@ Result<pid_t> start(const std::string& qemu, const std::string& program, int out
     return child;
 }
 
-Result<std::vector<State>> read_states(int fd) {
+Result<std::vector<State>> read_states(int fd, size_t state_size) {
     off_t size = ::lseek(fd, 0, SEEK_END);
     if (size < 0) return fail(cannot("its output", errno));
-    std::vector<State> states(static_cast<size_t>(size) / sizeof(State));
-    size_t wanted = states.size() * sizeof(State), got = 0;
-    while (got < wanted) {
-        ssize_t n = ::pread(fd, reinterpret_cast<char*>(states.data()) + got, wanted - got, static_cast<off_t>(got));
+    std::vector<State> states(static_cast<size_t>(size) / state_size);
+    std::vector<uint8_t> bytes(states.size() * state_size);
+    size_t got = 0;
+    while (got < bytes.size()) {
+        ssize_t n = ::pread(fd, bytes.data() + got, bytes.size() - got, static_cast<off_t>(got));
         if (n < 0 && errno == EINTR) continue;
         if (n <= 0) return fail(cannot("its output", n < 0 ? errno : EIO));
         got += static_cast<size_t>(n);
     }
+    for (size_t i = 0; i < states.size(); i++) std::memcpy(&states[i], &bytes[i * state_size], state_size);
     return states;
 }
 
@@ -67,13 +69,15 @@ Result<Outcome> run_in_qemu(const std::string& qemu, const Program& program) {
     DOPPEL_TRY(UniqueFd file, memory_file("differential-program"));
     DOPPEL_TRY(UniqueFd output, memory_file("differential-output"));
     if (!write_all(file.get(), elf_file(program))) return fail(cannot("its program", errno));
-    DOPPEL_TRY(pid_t child, start(qemu, fmt::format("/proc/self/fd/{}", file.get()), output.get()));
+    std::string cpu = kCpu;
+    if (program.vector_bits != 0) cpu += fmt::format(",v=true,vlen={}", program.vector_bits);
+    DOPPEL_TRY(pid_t child, start(qemu, cpu, fmt::format("/proc/self/fd/{}", file.get()), output.get()));
     int status = 0;
     while (::waitpid(child, &status, 0) < 0) {
         if (errno != EINTR) return fail(cannot(qemu, errno));
     }
     Outcome outcome;
-    DOPPEL_TRY(outcome.states, read_states(output.get()));
+    DOPPEL_TRY(outcome.states, read_states(output.get(), program.state_size()));
     if (WIFSIGNALED(status)) outcome.trouble = fmt::format("ended by signal {}", ::strsignal(WTERMSIG(status)));
     if (WIFEXITED(status) && WEXITSTATUS(status) != 0)
         outcome.trouble = fmt::format("exit code {}", WEXITSTATUS(status));

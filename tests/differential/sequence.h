@@ -14,17 +14,26 @@ inline constexpr int kScratchBelow = 256;
 inline constexpr int kScratchAbove = 512;
 inline constexpr size_t kScratchBytes = kScratchBelow + kScratchAbove;
 
-// The state before or after a sequence. x[0] and x[2] are not used.
+inline constexpr size_t kMaxVectorBytes = 32 * 1024 / 8;  // all registers at the largest VLEN
+
+// The state before or after a sequence. x[0] and x[2] are not used. Programs without vectors end before vl.
 struct State {
     std::array<uint8_t, kScratchBytes> scratch{};
     std::array<uint64_t, 32> x{};
     std::array<uint64_t, 32> f{};
     uint64_t fcsr = 0;
+    uint64_t vl = 0, vtype = 0, vstart = 0, vcsr = 0;  // vl as requested in inputs
+    std::array<uint8_t, kMaxVectorBytes> v{};          // registers one behind the other
 
     bool operator==(const State&) const = default;
 };
 // It is copied to and from guest memory as it is.
-static_assert(sizeof(State) == kScratchBytes + 65 * 8);
+static_assert(sizeof(State) == kScratchBytes + 69 * 8 + kMaxVectorBytes);
+
+// Bytes of a State that programs for this VLEN use; 0: none.
+constexpr size_t state_bytes(unsigned vector_bits) {
+    return vector_bits == 0 ? kScratchBytes + 65 * 8 : kScratchBytes + 69 * 8 + size_t{32} * vector_bits / 8;
+}
 
 // Where a jump goes: to the end of its unit, over `skip` further ones.
 struct Jump {

@@ -47,6 +47,7 @@ Result<Sequence> shrink(const Subjects& subjects, Sequence sequence) {
     DOPPEL_CHECK(try_change(subjects, sequence, [](State& input) { input.f.fill(0); }));
     DOPPEL_CHECK(try_change(subjects, sequence, [](State& input) { input.fcsr = 0; }));
     DOPPEL_CHECK(try_change(subjects, sequence, [](State& input) { input.scratch.fill(0); }));
+    DOPPEL_CHECK(try_change(subjects, sequence, [](State& input) { input.v.fill(0); }));
     for (size_t n = 0; n < 32; n++) {
         DOPPEL_CHECK(try_change(subjects, sequence, [n](State& input) { input.x[n] = 0; }));
         DOPPEL_CHECK(try_change(subjects, sequence, [n](State& input) { input.f[n] = 0; }));

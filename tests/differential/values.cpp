@@ -1,5 +1,7 @@
 #include "values.h"
 
+#include <cstring>
+
 #include "isa/float/format.h"
 
 namespace doppel::differential {
@@ -124,7 +126,7 @@ uint64_t float_value(Random& random) {
     }
 }
 
-State input_state(Random& random) {
+State input_state(Random& random, unsigned vector_bits) {
     State state;
     for (size_t i = 0; i < state.scratch.size(); i += 8) {
         uint64_t value = random.one_in(2) ? float_value(random) : integer_value(random);
@@ -134,6 +136,13 @@ State input_state(Random& random) {
     for (uint64_t& value : state.f) value = float_value(random);
     // Flags mostly start clear, so that their setting shows.
     state.fcsr = random.below(kRoundingModes) << 5 | (random.one_in(4) ? random.below(32) : 0);
+    // Elements of all widths that are special to someone.
+    for (size_t i = 0; i < size_t{32} * vector_bits / 8; i += 8) {
+        uint64_t value = random.one_in(2) ? float_value(random) : integer_value(random);
+        if (random.one_in(4)) value = float_value(random) << 32 | (float_value(random) & 0xffffffff);
+        std::memcpy(&state.v[i], &value, sizeof value);
+    }
+    if (vector_bits != 0) state.vcsr = random.below(8);
     return state;
 }
 

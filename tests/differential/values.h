@@ -11,6 +11,6 @@ namespace doppel::differential {
 uint64_t integer_value(Random& random);
 // 64 bits of a float register: binary64, boxed binary32, or a value that is badly boxed.
 uint64_t float_value(Random& random);
-State input_state(Random& random);
+State input_state(Random& random, unsigned vector_bits);
 
 }  // namespace doppel::differential

@@ -21,7 +21,7 @@ constexpr uint8_t kZeroSink = 32;  // Hart::x: writes to x0 go there
 Op make_op(const Decoded& decoded, unsigned position) {
     Op op{handler_of(decoded.id), decoded.operands};
     op.operands.position = static_cast<uint8_t>(position);
-    if (op.operands.rd == 0 && !isa::riscv::info(decoded.id).operands->float_destination()) op.operands.rd = kZeroSink;
+    if (op.operands.rd == 0 && isa::riscv::info(decoded.id).operands->integer_destination()) op.operands.rd = kZeroSink;
     return op;
 }
 

@@ -5,6 +5,7 @@
 
 #include "cpu/interpret/dispatch.h"
 #include "cpu/interpret/runner.h"
+#include "cpu/interpret/vector_access.h"
 #include "isa/concrete.h"
 #include "isa/float/float.h"
 #include "isa/riscv/operands.h"
@@ -156,6 +157,16 @@ class Evaluator {
         runner_.leave_by(op_, result);
         leave();
     }
+    template <auto Function, class K>
+    void vector(isa::riscv::vector::VectorOperands operands, Word<64> scalar, Word<64> stride, K k) {
+        operands.scalar = scalar.bits;
+        operands.stride = stride.bits;
+        finish_vector(execute_vector(hart_, runner_, op_, *Function, operands), k);
+    }
+    template <auto Function, class K, class... Arguments>
+    void configure_vector(K k, Arguments... arguments) {
+        finish_vector(Function(hart_, bits_of(arguments)...), k);
+    }
     void illegal() {
         runner_.illegal(op_);
         leave();
@@ -163,6 +174,13 @@ class Evaluator {
 
   private:
     void leave() { left_ = true; }
+    template <class K>
+    void finish_vector(const isa::riscv::vector::VectorResult& result, K k) {
+        using Outcome = isa::riscv::vector::VectorResult::Outcome;
+        if (result.outcome == Outcome::kDone) return k(Word<64>(result.value));
+        if (result.outcome == Outcome::kIllegal) return illegal();
+        leave();
+    }
 
     template <unsigned N>
     typename Word<N>::U* atomic_host(uint64_t va, isa::riscv::Access access) {

@@ -14,6 +14,17 @@ namespace doppel::isa::riscv {
 namespace {
 
 constexpr std::string_view kRoundingNames[] = {"rne", "rtz", "rdn", "rup", "rmm", "reserved5", "reserved6", "dyn"};
+// The words of a vtype, in order.
+struct TypeField {
+    unsigned shift;
+    std::array<std::string_view, 8> words;
+};
+constexpr TypeField kTypeFields[] = {
+    {3, {"e8", "e16", "e32", "e64"}},
+    {0, {"m1", "m2", "m4", "m8", "", "mf8", "mf4", "mf2"}},
+    {6, {"tu", "ta"}},
+    {7, {"mu", "ma"}},
+};
 constexpr std::string_view kFenceLetters = "wroi";
 constexpr std::string_view kOrderSuffixes[] = {"", ".rl", ".aq", ".aqrl"};
 
@@ -59,6 +70,12 @@ std::optional<int64_t> parse_register(std::string_view token) {
         if (name(n) == token) return n;
     }
     return std::nullopt;
+}
+
+std::optional<int64_t> parse_vector_register(std::string_view token) {
+    if (!token.starts_with('v')) return std::nullopt;
+    auto number = parse_number(token.substr(1));
+    return number && *number >= 0 && *number < 32 ? number : std::nullopt;
 }
 
 std::optional<int64_t> parse_csr(std::string_view token) {
@@ -113,23 +130,32 @@ class OperandReader {
     }
     bool read_operand(char kind, WantedOperands& wanted) {
         if (kind == 'm') return read_rounding(wanted);
+        if (kind == 'M') return read_mask(wanted);
+        if (kind == 'v') return read_vtype(wanted);
+        if (kind == 'N') return true;  // part of the mnemonic
         std::optional<int64_t> value = parse(kind, token());
         if (!value) return false;
         uint8_t number = static_cast<uint8_t>(*value);
         switch (kind) {
             case 'd':
             case 'D':
+            case 'V':
                 wanted.value.rd = number, wanted.mask.rd = 0xff;
                 return true;
             case '1':
             case 'S':
+            case 'W':
                 wanted.value.rs1 = number, wanted.mask.rs1 = 0xff;
                 return true;
             case 'z':
                 wanted.value.rs1 = number, wanted.mask.rs1 = 0xff;
                 return *value >= 0 && *value < 32;
+            case 's':
+                wanted.value.rs1 = number & 31, wanted.mask.rs1 = 0xff;
+                return *value >= -16 && *value < 16;
             case '2':
             case 'T':
+            case 'Y':
                 wanted.value.rs2 = number, wanted.mask.rs2 = 0xff;
                 return true;
             case 'U':
@@ -162,6 +188,33 @@ class OperandReader {
         }
         return mode && want(wanted, *mode, Operands::kRoundingShift, 7);
     }
+    bool read_mask(WantedOperands& wanted) {
+        skip_spaces();
+        bool masked = text_.starts_with(',');
+        if (masked) {
+            text_.remove_prefix(1);
+            if (token() != "v0.t") return false;
+        }
+        return want(wanted, masked ? 0 : VectorFields::kUnmasked, 0, VectorFields::kUnmasked);
+    }
+    // A number, or four words.
+    bool read_vtype(WantedOperands& wanted) {
+        std::string_view word = token();
+        if (auto number = parse_number(word)) return want(wanted, *number, 0, ~0u);
+        int64_t type = 0;
+        for (size_t i = 0; i < std::size(kTypeFields); i++) {
+            if (i > 0) {
+                skip_spaces();
+                if (!text_.starts_with(',')) return false;
+                text_.remove_prefix(1);
+                word = token();
+            }
+            auto value = position_of(kTypeFields[i].words, word);
+            if (!value || word.empty()) return false;
+            type |= *value << kTypeFields[i].shift;
+        }
+        return want(wanted, type, 0, ~0u);
+    }
     static std::optional<int64_t> parse(char kind, std::string_view word) {
         switch (kind) {
             case 'd':
@@ -173,6 +226,10 @@ class OperandReader {
             case 'T':
             case 'U':
                 return parse_register<float_register_name>(word);
+            case 'V':
+            case 'W':
+            case 'Y':
+                return parse_vector_register(word);
             case 'c':
                 return parse_csr(word);
             case 'p':
@@ -197,6 +254,15 @@ std::optional<InstructionId> find_mnemonic(std::string_view mnemonic, WantedOper
         }
         return map;
     }();
+    std::string without_fields;  // "vlseg3e8.v" is vle8.v with three fields
+    if (size_t at = mnemonic.find("seg");
+        mnemonic.starts_with('v') && at != mnemonic.npos && at + 3 < mnemonic.size()) {
+        int32_t fields = mnemonic[at + 3] - '0';
+        if (fields < 2 || fields > 8) return std::nullopt;
+        without_fields = std::string(mnemonic.substr(0, at)) + std::string(mnemonic.substr(at + 4));
+        mnemonic = without_fields;
+        wanted.value.imm |= (fields - 1) << VectorFields::kSegmentShift;
+    }
     for (int order = 3; order >= 0; order--) {
         std::string_view suffix = kOrderSuffixes[order];
         if (!mnemonic.ends_with(suffix)) continue;
@@ -205,6 +271,11 @@ std::optional<InstructionId> find_mnemonic(std::string_view mnemonic, WantedOper
         bool ordered = info(found->second).extension == "A";
         if (order != 0 && !ordered) continue;
         if (ordered) wanted.value.imm = order, wanted.mask.imm = 3;
+        if (std::string_view(info(found->second).operands->syntax).ends_with("%N")) {
+            wanted.mask.imm |= 7 << VectorFields::kSegmentShift;
+        } else if (!without_fields.empty()) {
+            return std::nullopt;
+        }
         return found->second;
     }
     return std::nullopt;

@@ -21,7 +21,7 @@ constexpr uint64_t kMstatusWritable = mstatus::kSie | mstatus::kMie | mstatus::k
                                       mstatus::kTvm | mstatus::kTw | mstatus::kTsr;
 constexpr uint64_t kSstatusWritable =
     mstatus::kSie | mstatus::kSpie | mstatus::kSpp | mstatus::kFs | mstatus::kSum | mstatus::kMxr;
-constexpr uint64_t kSstatusVisible = kSstatusWritable | mstatus::kUxl64 | mstatus::kSd;
+constexpr uint64_t kSstatusVisible = kSstatusWritable | mstatus::kVs | mstatus::kUxl64 | mstatus::kSd;
 // Every exception that S-mode can take; an environment call from M-mode cannot be delegated.
 constexpr uint64_t kMedelegMask = 0xb3ff;
 constexpr uint64_t kAllBits = ~uint64_t{0};
@@ -34,11 +34,13 @@ void write_masked(uint64_t& reg, uint64_t value, uint64_t mask) {
 
 uint64_t read_mstatus(const Hart& h) {
     uint64_t value = h.csr.mstatus;
-    return (value & mstatus::kFs) == mstatus::kFs ? value | mstatus::kSd : value;
+    bool dirty = (value & mstatus::kFs) == mstatus::kFs || (value & mstatus::kVs) == mstatus::kVs;
+    return dirty ? value | mstatus::kSd : value;
 }
 
 void write_mstatus(Hart& h, uint64_t value, uint64_t mask) {
     constexpr uint64_t kReservedMpp = 2;
+    if (h.vector.present()) mask |= mstatus::kVs;
     if ((value & mstatus::kMpp) >> mstatus::kMppShift == kReservedMpp) mask &= ~mstatus::kMpp;
     write_masked(h.csr.mstatus, value, mask);
 }
@@ -113,6 +115,17 @@ bool always(const Hart&) {
 bool with_float(const Hart& h) {
     return h.float_enabled();
 }
+bool with_vector(const Hart& h) {
+    return (h.csr.mstatus & mstatus::kVs) != 0;
+}
+void write_vstart(Hart& h, uint64_t value) {
+    h.vector.vstart = value & (h.vector.register_bytes() * 8 - 1);
+    h.csr.mstatus |= mstatus::kVs;
+}
+void write_fixed_point(Hart& h, uint64_t rounding, uint64_t saturated) {
+    h.vector.vxrm = rounding & 3, h.vector.vxsat = saturated & 1;
+    h.csr.mstatus |= mstatus::kVs;
+}
 bool satp_accessible(const Hart& h) {
     return h.privilege != Privilege::kSupervisor || !(h.csr.mstatus & mstatus::kTvm);
 }
@@ -157,6 +170,13 @@ constexpr Row kRows[] = {
     {0x002, "frm",     with_float, READ(h.csr.frm), WRITE(h.csr.frm = v & 7; h.csr.mstatus |= mstatus::kFs)},
     {0x003, "fcsr",    with_float, READ(uint64_t{h.csr.frm} << 5 | h.csr.fflags),
         WRITE(h.csr.fflags = v & 31; h.csr.frm = v >> 5 & 7; h.csr.mstatus |= mstatus::kFs)},
+    {0x008, "vstart",  with_vector, READ(h.vector.vstart), WRITE(write_vstart(h, v))},
+    {0x009, "vxsat",   with_vector, READ(h.vector.vxsat), WRITE(write_fixed_point(h, h.vector.vxrm, v))},
+    {0x00a, "vxrm",    with_vector, READ(h.vector.vxrm), WRITE(write_fixed_point(h, v, h.vector.vxsat))},
+    {0x00f, "vcsr",    with_vector, READ(uint64_t{h.vector.vxrm} << 1 | h.vector.vxsat), WRITE(write_fixed_point(h, v >> 1, v))},
+    {0xc20, "vl",      with_vector, READ(h.vector.vl), nullptr},
+    {0xc21, "vtype",   with_vector, READ(h.vector.vtype), nullptr},
+    {0xc22, "vlenb",   with_vector, READ(h.vector.register_bytes()), nullptr},
     {0x015, "seed",    seed_accessible, READ(read_seed(e)), nullptr},
     {0xc00, "cycle",   [](const Hart& h) { return counter_enabled(h, 0); }, READ(read_counter(h, h.csr.mcycle, kCounterCycle)), nullptr},
     {0xc01, "time",    [](const Hart& h) { return counter_enabled(h, 1); }, READ(e.time()), nullptr},
@@ -188,7 +208,7 @@ constexpr Row kRows[] = {
     {0xf14, "mhartid", always, READ(h.id), nullptr},
     {0xf15, "mconfigptr", always, READ(0), nullptr},
     {0x300, "mstatus", always, READ(read_mstatus(h)), WRITE(write_mstatus(h, v, kMstatusWritable))},
-    {0x301, "misa",    always, READ(kMisa), nullptr},
+    {0x301, "misa",    always, READ(misa(h.vector.present())), nullptr},
     {0x302, "medeleg", always, READ(h.csr.medeleg), WRITE(h.csr.medeleg = v & kMedelegMask)},
     {0x303, "mideleg", always, READ(h.csr.mideleg), WRITE(h.csr.mideleg = v & irq::kSupervisorAll)},
     {0x304, "mie",     always, READ(h.csr.mie), WRITE(h.csr.mie = v & (irq::kSupervisorAll | irq::kMachineAll))},
@@ -352,6 +372,7 @@ std::optional<unsigned> interrupt_to_take(const Hart& hart, uint64_t pending) {
 
 void Hart::make_legal() {
     x[0] = 0;
+    vector.make_legal();
     pc &= ~uint64_t{1};
     if (privilege != Privilege::kUser && privilege != Privilege::kSupervisor) privilege = Privilege::kMachine;
     uint64_t status = csr.mstatus, machine_config = csr.menvcfg, supervisor_config = csr.senvcfg;

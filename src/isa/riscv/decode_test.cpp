@@ -24,7 +24,7 @@ TEST(DecodeTable, HasTheExtensionsOfTheHart) {
     EXPECT_EQ(extensions, (std::set<std::string_view>{
                               "I",           "M",    "A",    "F",    "D",      "C",      "Zicsr",  "Zifencei",
                               "Zihintpause", "Zba",  "Zbb",  "Zbs",  "Zicond", "Zicbom", "Zicboz", "Svinval",
-                              "Zbc",         "Zbkb", "Zbkx", "Zkne", "Zknd",   "Zknh",   "Zksed",  "Zksh"}));
+                              "Zbc",         "Zbkb", "Zbkx", "Zkne", "Zknd",   "Zknh",   "Zksed",  "Zksh", "V"}));
 }
 
 TEST(DecodeTable, NamesEachInstructionOnce) {
@@ -98,7 +98,7 @@ TEST(Decode, RefusesReservedEncodings) {
     }
     for (uint32_t insn : {0xffffffffu, 0x0000001fu, 0x0000003fu, 0x0000007fu, 0x00007003u, 0x00004023u, 0x00002063u,
                           0x00001067u, 0x0000303bu, 0x04001013u, 0x02001013u | 1u << 28, 0x0000201bu, 0x0200101bu,
-                          0x00000073u | 1u << 7, 0x30200073u | 1u << 15, 0x1010202fu, 0x00005007u, 0x04000053u}) {
+                          0x00000073u | 1u << 7, 0x30200073u | 1u << 15, 0x1010202fu, 0x00001007u, 0x04000053u}) {
         EXPECT_EQ(decode(insn).id, InstructionId::k_illegal) << std::hex << insn;
         EXPECT_EQ(decode(insn).length, 4) << std::hex << insn;
     }

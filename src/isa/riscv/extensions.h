@@ -22,21 +22,29 @@ constexpr uint64_t misa_letters(std::string_view letters) {
     return value;
 }
 inline constexpr uint64_t kMisa = uint64_t{2} << 62 | misa_letters("ABCDFIMSU");
+constexpr uint64_t misa(bool vector) {
+    return vector ? kMisa | misa_letters("V") : kMisa;
+}
 
 // What harts have in some machines only.
 struct MachineExtensions {
     bool aia = false;           // IMSICs
     bool machine_mode = false;  // false: the host is the firmware, and nothing of M-mode is named
+    unsigned vector_bits = 0;   // VLEN; 0: no vector unit
 };
 
-// riscv,isa-extensions.
+// riscv,isa-extensions. V comes behind C, and what it contains after all others.
 inline std::vector<std::string> extensions(const MachineExtensions& machine) {
     std::vector<std::string> list;
     for (std::string_view extension : kExtensions) {
         if (extension == "sstc" && machine.aia && machine.machine_mode) list.emplace_back("smaia");
         if (extension == "sstc" && machine.aia) list.emplace_back("ssaia");
         list.emplace_back(extension);
+        if (extension == "c" && machine.vector_bits != 0) list.emplace_back("v");
     }
+    if (machine.vector_bits == 0) return list;
+    for (const char* subset : {"zve32f", "zve32x", "zve64d", "zve64f", "zve64x"}) list.emplace_back(subset);
+    for (unsigned bits = 32; bits <= machine.vector_bits; bits *= 2) list.push_back("zvl" + std::to_string(bits) + "b");
     return list;
 }
 

@@ -9,6 +9,7 @@
 #include <optional>
 
 #include "isa/riscv/interrupt_file.h"
+#include "isa/riscv/vector_state.h"
 
 namespace doppel::isa::riscv {
 
@@ -50,7 +51,7 @@ inline constexpr uint64_t kMachineAll = bit(kMachineSoftware) | bit(kMachineTime
 
 namespace mstatus {
 inline constexpr uint64_t kSie = 1 << 1, kMie = 1 << 3, kSpie = 1 << 5, kMpie = 1 << 7, kSpp = 1 << 8;
-inline constexpr uint64_t kMpp = 3 << 11, kFs = 3 << 13, kMprv = 1 << 17, kSum = 1 << 18, kMxr = 1 << 19;
+inline constexpr uint64_t kVs = 3 << 9, kMpp = 3 << 11, kFs = 3 << 13, kMprv = 1 << 17, kSum = 1 << 18, kMxr = 1 << 19;
 inline constexpr uint64_t kTvm = 1 << 20, kTw = 1 << 21, kTsr = 1 << 22;
 inline constexpr uint64_t kUxl64 = uint64_t{2} << 32, kSxl64 = uint64_t{2} << 34, kSd = uint64_t{1} << 63;
 inline constexpr unsigned kMppShift = 11;
@@ -141,6 +142,8 @@ struct Hart {
     std::atomic<uint64_t> lines{0};    // mip bits that controllers drive: MSIP, MTIP, MEIP, SEIP
     std::atomic<uint64_t> pending{0};  // mip bits that software sets and clears: SSIP, STIP, SEIP
 
+    VectorState vector;  // mstatus.VS stays 0 without registers
+
     bool float_enabled() const { return (csr.mstatus & mstatus::kFs) != 0; }
 
     template <class V>
@@ -148,7 +151,7 @@ struct Hart {
         uint64_t line_bits = lines.load(), pending_bits = pending.load();
         v.field(1, x), v.field(2, f), v.field(3, pc), v.field(4, privilege), v.section(5, csr);
         v.field(6, retired), v.field(7, id), v.field(8, host_firmware), v.field(9, line_bits),
-            v.field(10, pending_bits);
+            v.field(10, pending_bits), v.section(11, vector);
         lines.store(line_bits), pending.store(pending_bits);
         make_legal();
     }

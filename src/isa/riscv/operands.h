@@ -31,13 +31,19 @@ constexpr int32_t sign_extend(uint32_t value, unsigned width) {
 
 // A format: decode() and the assembly operands, where %d %1 %2 %3 are integer registers, %D %S %T %U float registers (rd, rs1,
 // rs2, rs3), %i the immediate, %u the immediate as an upper-20 value, %t a pc-relative target, %c a CSR, %z the CSR immediate,
-// %p the predecessor and %q the successor set of a fence, %m a rounding mode unless dynamic. Compressed formats fill in the
+// %p the predecessor and %q the successor set of a fence, %m a rounding mode unless dynamic; %V %W %Y vector registers (vd or
+// vs3, vs1, vs2), %M ", v0.t" when masked, %v a vtype, %s the 5-bit immediate of rs1's bits with its sign, %N the number of
+// fields, which is written into the mnemonic. Compressed formats fill in the
 // operands of the instruction that they stand for and are written as that instruction's short form.
 struct OperandFormat {
     Operands (*decode)(uint32_t insn);
     const char* syntax;
 
-    bool float_destination() const { return std::string_view(syntax).find("%D") != std::string_view::npos; }
+    // Whether rd, if there is one, is an integer register.
+    bool integer_destination() const {
+        std::string_view text(syntax);
+        return text.find("%D") == text.npos && text.find("%V") == text.npos;
+    }
 };
 
 namespace formats {
@@ -191,3 +197,5 @@ DOPPEL_FORMAT(CSSdsp,  "%2, %i(sp)",      c_store_double_sp(i), 0, 2, c_rs2(i))
 
 }  // namespace formats
 }  // namespace doppel::isa::riscv
+
+#include "isa/riscv/operands_vector.h"

@@ -17,6 +17,8 @@
 //                                  a function of isa/float/float.h, with the flags it raises accrued
 //   pure<Function>(words...)       a function of values alone, of isa/float or isa/crypto
 //   system<Function>(k, arguments...)   a function of isa/riscv/system.h; k(Word<64>) gets its value, when it goes on
+//   vector<Function>(operands, k)  a function of isa/riscv/vector.h; k(Word<64>) gets its value, unless it is illegal or traps
+//   configure_vector<Function>(k, arguments...)   one of vector.h's that configure; k(Word<64>) gets vl
 //   illegal()
 // Continuations k run at once, or not at all when the instruction traps.
 #pragma once
@@ -27,3 +29,4 @@
 #include "isa/riscv/semantics_float.h"
 #include "isa/riscv/semantics_integer.h"
 #include "isa/riscv/semantics_system.h"
+#include "isa/riscv/semantics_vector.h"
