@@ -43,6 +43,10 @@ Result<> take_machine_values(const Arguments& arguments, Specification& s) {
         DOPPEL_TRY(const uint64_t count, parse_count(*cpus, "--cpus"));
         s.cpus = static_cast<unsigned>(std::min<uint64_t>(count, ~0U));
     }
+    if (const auto vlen = arguments.value("--vlen")) {
+        DOPPEL_TRY(const uint64_t bits, parse_count(*vlen, "--vlen"));
+        s.vlen = static_cast<unsigned>(std::min<uint64_t>(bits, ~0U));
+    }
     if (const auto memory = arguments.value("--memory")) {
         DOPPEL_TRY(s.memory, parse_size(*memory, "--memory"));
     }

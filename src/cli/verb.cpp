@@ -14,6 +14,7 @@ constexpr std::array kRunOptions{
     Option{"--arch", 0, "riscv64", "the guest's architecture"},
     Option{"--engine", 0, "auto|interpret", "how instructions are executed (auto: the fastest that works here)"},
     Option{"--cpus", 0, "N", "processors, 1 to 16 (1)"},
+    Option{"--vlen", 0, "BITS", "vector registers of 128, 256, 512 or 1024 bits; 0 is no vector unit (0)"},
     Option{"--memory", 0, "SIZE", "memory: a number with K, M, G or T, from 16M (512M)"},
     Option{"--kernel", 0, "FILE", "the kernel to start, or what the firmware starts"},
     Option{"--initrd", 0, "FILE", "the kernel's initial file system"},

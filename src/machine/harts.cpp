@@ -85,6 +85,7 @@ void Harts::start(const HartStart& start) {
         hart.f.fill(0);
         hart.csr = {};
         hart.reservation = {};
+        hart.vector.reset();
         hart.privilege = isa::riscv::Privilege::kMachine;
         hart.host_firmware = false;
         hart.pending.store(0);

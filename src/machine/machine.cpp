@@ -72,7 +72,10 @@ Result<> Machine::build() {
     auto on_finish = [this](device::Finish how) { finish(how); };
     DOPPEL_TRY(board_, riscv64::Board::create({memory_, ram_size(), *loop_, *timebase_, bus_, specification_.cpus,
                                                specification_.irqchip, hart_input, on_finish}));
-    for (unsigned i = 0; i < harts_->count(); i++) harts_->hart(i).interrupt_files = board_->interrupt_files(i);
+    for (unsigned i = 0; i < harts_->count(); i++) {
+        harts_->hart(i).interrupt_files = board_->interrupt_files(i);
+        harts_->hart(i).vector.reset(specification_.vlen);
+    }
     return {};
 }
 
@@ -117,6 +120,7 @@ boot::BootParts Machine::Boot::parts() const {
 Result<> Machine::load(Boot& boot) {
     DOPPEL_TRY(auto tree, riscv64::Board::device_tree({.harts = specification_.cpus,
                                                        .irqchip = specification_.irqchip,
+                                                       .vector_bits = specification_.vlen,
                                                        .ram_size = ram_size(),
                                                        .command_line = specification_.append,
                                                        .initrd_start = boot.layout.initrd_start,

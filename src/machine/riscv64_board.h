@@ -82,6 +82,7 @@ class Board {
     struct DeviceTreeContent {
         unsigned harts;
         Irqchip irqchip;
+        unsigned vector_bits = 0;  // VLEN; 0: no vector unit
         uint64_t ram_size;
         std::string command_line;
         uint64_t initrd_start = 0, initrd_end = 0;  // equal: none

@@ -103,7 +103,7 @@ class Writer {
 
     bool aia() const { return content_.irqchip == Irqchip::kAia; }
     isa::riscv::MachineExtensions machine_extensions() const {
-        return {.aia = aia(), .machine_mode = !content_.host_firmware};
+        return {.aia = aia(), .machine_mode = !content_.host_firmware, .vector_bits = content_.vector_bits};
     }
 
     // By this node systemd-detect-virt knows a virtual machine ("vm-other": its list of names is closed).

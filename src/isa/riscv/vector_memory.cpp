@@ -185,10 +185,11 @@ VectorResult load_fault_first(VectorUnit& unit, const VectorOperands& o) {
     auto address = [&](uint64_t i) { return o.scalar + i * segment_bytes(o); };
     for (uint64_t i = v.start(); i < v.length(); i++) {
         if (i == 0 || !v.active(i) || transfer.loadable(address(i))) continue;
-        v.vector().vl = i;
         v.set_length(i);
     }
-    return transfer_all<Direction::kLoad>(v, transfer, address);
+    VectorResult result = transfer_all<Direction::kLoad>(v, transfer, address);
+    if (result.outcome == VectorResult::Outcome::kDone) v.vector().vl = v.length();
+    return result;
 }
 
 }  // namespace doppel::isa::riscv::vector

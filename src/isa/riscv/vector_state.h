@@ -32,6 +32,9 @@ struct VectorState {
         registers.resize(size_t{kRegisters} * bits / 8);
     }
 
+    // ... and the registers' size is kept.
+    void reset() { reset(register_bytes() * 8); }
+
     template <class V>
     void fields(V& v) {
         v.field(1, registers), v.field(2, vl), v.field(3, vtype), v.field(4, vstart), v.field(5, vxrm);

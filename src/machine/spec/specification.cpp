@@ -13,6 +13,7 @@
 #include "base/file.h"
 #include "base/sizes.h"
 #include "base/unix_socket.h"
+#include "isa/riscv/vector_state.h"
 
 namespace doppel::machine {
 namespace {
@@ -156,6 +157,9 @@ Result<> validate(const Specification& s) {
     if (s.cpus < 1 || s.cpus > kMaxCpus)
         return fail(
             Error::usage("--cpus", std::to_string(s.cpus) + " is not between 1 and " + std::to_string(kMaxCpus)));
+    if (!isa::riscv::valid_vector_bits(s.vlen))
+        return fail(Error::usage("--vlen", std::to_string(s.vlen) + " is no size of vector registers",
+                                 "give 0, 128, 256, 512 or 1024"));
     if (s.memory < kMinMemory || s.memory > kMaxMemory)
         return fail(Error::usage("--memory", format_size(s.memory) + " is not between 16M and 1T"));
     if (s.memory % kPage != 0)

@@ -33,6 +33,7 @@ struct Specification {
     Architecture arch = Architecture::kRiscv64;
     EngineChoice engine = EngineChoice::kAuto;
     unsigned cpus = 1;                      // 1 .. kMaxCpus
+    unsigned vlen = 0;                      // bits of a vector register, 128 .. 1024; 0: no vector unit
     uint64_t memory = uint64_t{512} << 20;  // bytes, kMinMemory .. kMaxMemory, whole pages of 4096
     std::string kernel;                     // empty: none
     std::string initrd;                     // empty: none

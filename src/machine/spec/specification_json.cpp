@@ -2,6 +2,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <limits>
 #include <nlohmann/json.hpp>
 #include <set>
 #include <vector>
@@ -44,7 +45,7 @@ Result<> take(const Json& value, std::string_view option, uint64_t& out) {
 Result<> take(const Json& value, std::string_view option, unsigned& out) {
     uint64_t wide = 0;
     DOPPEL_CHECK(take(value, option, wide));
-    if (wide > kMaxCpus) return fail(mistyped(option, "between 1 and " + std::to_string(kMaxCpus)));
+    if (wide > std::numeric_limits<unsigned>::max()) return fail(mistyped(option, "a number of 32 bits"));
     out = static_cast<unsigned>(wide);
     return {};
 }
@@ -63,6 +64,7 @@ Result<> take_member(const std::string& key, const Json& value, Specification& s
     if (key == "arch") return take_word(value, "--arch", architecture_from, s.arch);
     if (key == "engine") return take_word(value, "--engine", engine_from, s.engine);
     if (key == "cpus") return take(value, "--cpus", s.cpus);
+    if (key == "vlen") return take(value, "--vlen", s.vlen);
     if (key == "memory") return take(value, "--memory", s.memory);
     if (key == "kernel") return take(value, "--kernel", s.kernel);
     if (key == "initrd") return take(value, "--initrd", s.initrd);
@@ -97,6 +99,7 @@ std::string to_json(const Specification& s) {
     return Json{{"arch", name_of(s.arch)},
                 {"engine", name_of(s.engine)},
                 {"cpus", s.cpus},
+                {"vlen", s.vlen},
                 {"memory", s.memory},
                 {"kernel", s.kernel},
                 {"initrd", s.initrd},

@@ -21,6 +21,7 @@ Specification with_everything() {
     Specification s = bootable();
     s.engine = EngineChoice::kInterpret;
     s.cpus = 16;
+    s.vlen = 1024;
     s.memory = kMaxMemory;
     s.initrd = "a \"quoted\" initrd\n";
     s.append = "console=ttyS0 \xc3\xa9\xe2\x82\xac\xf0\x9f\x90\xa7";
@@ -66,6 +67,8 @@ TEST(Specification, NamesTheOptionThatIsOutOfRange) {
     EXPECT_EQ(refusal(bootable()), "accepted");
     EXPECT_EQ(changed([](auto& s) { s.cpus = 0; }), "--cpus");
     EXPECT_EQ(changed([](auto& s) { s.cpus = 1000; }), "--cpus");
+    EXPECT_EQ(changed([](auto& s) { s.vlen = 64; }), "--vlen");
+    EXPECT_EQ(changed([](auto& s) { s.vlen = 384; }), "--vlen");
     EXPECT_EQ(changed([](auto& s) { s.memory = 1024; }), "--memory");
     EXPECT_EQ(changed([](auto& s) { s.memory = kMinMemory - 4096; }), "--memory");
     EXPECT_EQ(changed([](auto& s) { s.memory = kMinMemory + 1; }), "--memory");

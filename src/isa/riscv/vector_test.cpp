@@ -1,0 +1,194 @@
+// Where the differential test does not reach: the unit's absence, vstart, saved states, the differing edges of loads.
+// The arithmetic is compared with QEMU (tests/differential --vlen).
+#include "isa/riscv/vector.h"
+
+#include <gtest/gtest.h>
+
+#include <map>
+#include <vector>
+
+#include "base/saved_state.h"
+#include "isa/riscv/csr.h"
+#include "isa/riscv/extensions.h"
+
+namespace doppel::isa::riscv::vector {
+namespace {
+
+using Outcome = VectorResult::Outcome;
+
+// Bytes of 64 KiB; accesses from `limit` on trap.
+class FakeMemory final : public VectorMemory {
+  public:
+    bool load(uint64_t address, unsigned bytes, uint64_t& value) override {
+        if (!loadable(address, bytes)) return false;
+        value = 0;
+        for (unsigned i = 0; i < bytes; i++) value |= uint64_t{data.at(address + i)} << (8 * i);
+        return true;
+    }
+    bool store(uint64_t address, unsigned bytes, uint64_t value) override {
+        if (!loadable(address, bytes)) return false;
+        for (unsigned i = 0; i < bytes; i++) data.at(address + i) = static_cast<uint8_t>(value >> (8 * i));
+        return true;
+    }
+    bool loadable(uint64_t address, unsigned bytes) override { return address + bytes <= limit; }
+
+    std::vector<uint8_t> data = std::vector<uint8_t>(1 << 16);
+    uint64_t limit = 1 << 16;
+};
+
+constexpr uint64_t kE8M1 = 0, kE32M1 = 2 << 3, kE64M8 = 3 << 3 | 3;
+
+class Vector : public ::testing::Test {
+  protected:
+    Vector() {
+        hart.vector.reset(128);
+        hart.csr.mstatus |= mstatus::kVs | mstatus::kFs;
+        for (size_t i = 0; i < memory.data.size(); i++) memory.data[i] = static_cast<uint8_t>(i * 7 + 1);
+    }
+    uint64_t configured(uint64_t length, uint64_t type) { return configure(hart, length, type).value; }
+    Outcome run(VectorFunction& function, const VectorOperands& o) { return function(unit, o).outcome; }
+    uint8_t byte(unsigned reg, unsigned i) const { return hart.vector.registers[16 * reg + i]; }
+
+    Hart hart;
+    FakeMemory memory;
+    VectorUnit unit{hart, memory};
+};
+
+TEST_F(Vector, IsIllegalWhileTheUnitIsOff) {
+    configured(4, kE32M1);
+    hart.csr.mstatus &= ~mstatus::kVs;
+    EXPECT_EQ(configure(hart, 1, kE8M1).outcome, Outcome::kIllegal);
+    EXPECT_EQ(run(vadd, {.vd = 1}), Outcome::kIllegal);
+    EXPECT_EQ(run(load_whole, {.vd = 1, .width = 3}), Outcome::kIllegal);
+    EXPECT_EQ(run(vmv_x_s, {}), Outcome::kIllegal);
+}
+
+TEST_F(Vector, LengthIsTheSmallerOfWhatIsAskedAndFits) {
+    EXPECT_EQ(configured(3, kE32M1), 3u);
+    EXPECT_EQ(configured(100, kE32M1), 4u);
+    EXPECT_EQ(configured(kMaximumLength, kE64M8), 16u);
+    EXPECT_EQ(configure_keeping_length(hart, kE8M1).value, 16u);
+}
+
+TEST_F(Vector, TypesThatAreNotSupportedSetVill) {
+    constexpr uint64_t kE64Half = 3 << 3 | 7, kE8Eighth = 5, kReservedGroup = 4, kReservedWidth = 4 << 3,
+                       kHigh = 1 << 8;
+    EXPECT_EQ(configured(1, kE8Eighth), 1u);
+    for (uint64_t type : {kE64Half, kReservedGroup, kReservedWidth, kHigh, VectorState::kIllegalType}) {
+        EXPECT_EQ(configured(1, type), 0u) << type;
+        EXPECT_EQ(hart.vector.vtype, VectorState::kIllegalType) << type;
+        EXPECT_EQ(run(vadd, {.vd = 1}), Outcome::kIllegal);
+        EXPECT_EQ(run(load_whole, {.vd = 1, .width = 3}), Outcome::kDone) << "depends on no type";
+    }
+}
+
+TEST_F(Vector, GroupsMustBeAlignedAndApartFromWhatTheyWiden) {
+    configured(8, 1);  // e8, m2
+    EXPECT_EQ(run(vadd, {.vd = 2, .vs1 = 4, .vs2 = 6}), Outcome::kDone);
+    EXPECT_EQ(run(vadd, {.vd = 3, .vs1 = 4, .vs2 = 6}), Outcome::kIllegal);
+    EXPECT_EQ(run(vwadd, {.vd = 4, .vs1 = 6, .vs2 = 8}), Outcome::kDone) << "the highest part may overlap";
+    EXPECT_EQ(run(vwadd, {.vd = 4, .vs1 = 4, .vs2 = 8}), Outcome::kIllegal);
+    EXPECT_EQ(run(vnsrl, {.vd = 4, .vs1 = 8, .vs2 = 4}), Outcome::kDone) << "the lowest part may overlap";
+    EXPECT_EQ(run(vnsrl, {.vd = 6, .vs1 = 8, .vs2 = 4}), Outcome::kIllegal);
+    EXPECT_EQ(run(vadd, {.vd = 0, .vs1 = 4, .vs2 = 6, .masked = true}), Outcome::kIllegal) << "the mask's own register";
+}
+
+TEST_F(Vector, LoadThatTrapsSaysWhereAndGoesOnFromThere) {
+    configured(16, kE8M1);
+    memory.limit = 0x105;
+    VectorOperands o{.vd = 1, .width = 3, .scalar = 0x100};
+    EXPECT_EQ(run(load_unit, o), Outcome::kLeft);
+    EXPECT_EQ(hart.vector.vstart, 5u);
+    EXPECT_EQ(byte(1, 4), memory.data[0x104]);
+    EXPECT_EQ(byte(1, 5), 0);
+    memory.limit = 0x1000;
+    memory.data[0x100]++;  // done already
+    EXPECT_EQ(run(load_unit, o), Outcome::kDone);
+    EXPECT_EQ(hart.vector.vstart, 0u);
+    EXPECT_EQ(byte(1, 0) + 1, memory.data[0x100]);
+    EXPECT_EQ(byte(1, 15), memory.data[0x10f]);
+}
+
+TEST_F(Vector, StoreThatTrapsLeavesTheRestUnstored) {
+    configured(4, kE32M1);
+    memory.limit = 0x108;
+    EXPECT_EQ(run(store_unit, {.vd = 1, .width = 5, .scalar = 0x100}), Outcome::kLeft);
+    EXPECT_EQ(hart.vector.vstart, 2u);
+    EXPECT_EQ(memory.data[0x107], 0);
+    EXPECT_EQ(memory.data[0x108], static_cast<uint8_t>(0x108 * 7 + 1));
+}
+
+TEST_F(Vector, FaultOnlyFirstShortensTheVectorInsteadOfTrapping) {
+    configured(16, kE8M1);
+    memory.limit = 0x105;
+    EXPECT_EQ(run(load_fault_first, {.vd = 1, .width = 3, .scalar = 0x100}), Outcome::kDone);
+    EXPECT_EQ(hart.vector.vl, 5u);
+    EXPECT_EQ(byte(1, 4), memory.data[0x104]);
+    EXPECT_EQ(byte(1, 5), 0);
+    EXPECT_EQ(run(load_fault_first, {.vd = 1, .width = 3, .scalar = 0x105}), Outcome::kLeft) << "the first traps";
+    EXPECT_EQ(hart.vector.vl, 5u);
+}
+
+TEST_F(Vector, WholeRegisterLoadsGoOnAtVstart) {
+    hart.vector.vstart = 20;
+    EXPECT_EQ(run(load_whole, {.vd = 2, .fields = 2, .width = 3, .scalar = 0x100}), Outcome::kDone);
+    EXPECT_EQ(byte(3, 3), 0);
+    EXPECT_EQ(byte(3, 4), memory.data[0x114]);
+    hart.vector.vstart = 40;
+    EXPECT_EQ(run(load_whole, {.vd = 2, .fields = 2, .width = 3, .scalar = 0x200}), Outcome::kDone) << "past the end";
+    EXPECT_EQ(byte(3, 4), memory.data[0x114]);
+    EXPECT_EQ(run(load_whole, {.vd = 3, .fields = 2, .width = 3}), Outcome::kIllegal);
+}
+
+TEST_F(Vector, ReductionsAndCountsRefuseToStartInTheMiddle) {
+    configured(4, kE32M1);
+    for (VectorFunction* function : {&vredsum, &vfredosum, &vcpop, &vfirst, &vmsbf, &viota, &vcompress}) {
+        hart.vector.vstart = 1;
+        EXPECT_EQ(run(*function, {.vd = 1, .vs1 = 2, .vs2 = 3}), Outcome::kIllegal);
+    }
+}
+
+TEST_F(Vector, FloatOperationsNeedTheFloatUnitAndAValidRounding) {
+    configured(4, kE32M1);
+    EXPECT_EQ(run(vfadd, {.vd = 1, .vs1 = 2, .vs2 = 3}), Outcome::kDone);
+    hart.csr.frm = 5;
+    EXPECT_EQ(run(vfadd, {.vd = 1, .vs1 = 2, .vs2 = 3}), Outcome::kIllegal);
+    hart.csr.frm = 0, hart.csr.mstatus &= ~mstatus::kFs;
+    EXPECT_EQ(run(vfadd, {.vd = 1, .vs1 = 2, .vs2 = 3}), Outcome::kIllegal);
+}
+
+TEST_F(Vector, StateSurvivesSavingAndWildStatesAreMadeLegal) {
+    configured(3, kE32M1);
+    hart.vector.registers[77] = 9, hart.vector.vxrm = 2;
+    StateWriter writer;
+    hart.fields(writer);
+    auto document = writer.finish();
+    Hart restored;
+    auto reader = StateReader::parse(document);
+    ASSERT_TRUE(reader);
+    restored.fields(*reader);
+    EXPECT_EQ(restored.vector.registers, hart.vector.registers);
+    EXPECT_EQ(restored.vector.vl, 3u);
+    EXPECT_EQ(restored.vector.vxrm, 2);
+    EXPECT_EQ(restored.csr.mstatus & mstatus::kVs, mstatus::kVs);
+
+    restored.vector.vl = 1000, restored.vector.vstart = ~uint64_t{0};
+    restored.make_legal();
+    EXPECT_EQ(restored.vector.vl, 4u);
+    EXPECT_EQ(restored.vector.vstart, 127u);
+    restored.vector.registers.resize(33);
+    restored.make_legal();
+    EXPECT_FALSE(restored.vector.present());
+    EXPECT_EQ(restored.csr.mstatus & mstatus::kVs, 0u);
+}
+
+TEST(VectorExtensions, AreNamedExactlyWhenTheyAreThere) {
+    EXPECT_EQ(isa_string({}).find("zve"), std::string::npos);
+    std::string text = isa_string({.vector_bits = 256});
+    EXPECT_TRUE(text.starts_with("rv64imafdcv_")) << text;
+    EXPECT_NE(text.find("_zvl256b"), std::string::npos);
+    EXPECT_EQ(text.find("_zvl512b"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace doppel::isa::riscv::vector
