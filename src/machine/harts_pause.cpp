@@ -66,10 +66,12 @@ HartMotion Harts::pass_gate(One& one) {
 }
 
 void Harts::wait_at_gate(One& one, std::unique_lock<std::mutex>& guard) {
-    if (stopping_.load() || one.motion.load() != HartMotion::kStay) return;
-    one.at_gate = one.at_rest = true;
-    one.came_to_rest.notify_all();
-    one.wake.wait(guard, [&] { return !one.at_gate; });
+    // Again, if it was to go on and is to stay after all.
+    while (!stopping_.load() && one.motion.load() == HartMotion::kStay) {
+        one.at_gate = one.at_rest = true;
+        one.came_to_rest.notify_all();
+        one.wake.wait(guard, [&] { return !one.at_gate; });
+    }
 }
 
 void Harts::open_gate(One& one, HartMotion motion) {
