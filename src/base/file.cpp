@@ -24,10 +24,10 @@ Result<UniqueFd> open_with(const std::filesystem::path& path, int flags, std::st
 }
 
 // -1 with errno set on failure.
-ssize_t read_some(int fd, std::span<uint8_t> to) {
+ssize_t read_some(int fd, std::span<uint8_t> to, uint64_t offset) {
     ssize_t got = 0;
     do {
-        got = ::read(fd, to.data(), to.size());
+        got = ::pread(fd, to.data(), to.size(), static_cast<off_t>(offset));
     } while (got < 0 && errno == EINTR);
     return got;
 }
@@ -89,7 +89,7 @@ Result<UniqueFd> open_for_reading(const std::filesystem::path& path, std::string
     return open_with(path, O_RDONLY, purpose);
 }
 
-Result<std::vector<uint8_t>> read_file(const std::filesystem::path& path, uint64_t limit, std::string_view purpose) {
+Result<UniqueFd> open_regular_file(const std::filesystem::path& path, std::string_view purpose) {
     // Opening a FIFO would wait for its writer.
     DOPPEL_TRY(UniqueFd file, open_with(path, O_RDONLY | O_NONBLOCK, purpose));
     struct stat status {};
@@ -97,17 +97,22 @@ Result<std::vector<uint8_t>> read_file(const std::filesystem::path& path, uint64
     if (!S_ISREG(status.st_mode)) {
         return fail(Error{std::string(purpose), path.string(), "it is not a regular file", "name a file"});
     }
-    if (static_cast<uint64_t>(status.st_size) > limit) return fail(too_large(purpose, path, limit));
+    return file;
+}
 
+Result<std::vector<uint8_t>> read_whole(int fd, const std::filesystem::path& path, uint64_t limit,
+                                        std::string_view purpose) {
     // The size is a hint only: the file may grow meanwhile, and files in /proc have none.
+    const auto size = static_cast<uint64_t>(std::max<off_t>(::lseek(fd, 0, SEEK_END), 0));
+    if (size > limit) return fail(too_large(purpose, path, limit));
     constexpr uint64_t kChunk = 65536;
     std::vector<uint8_t> content;
     size_t filled = 0;
     try {
-        content.resize(static_cast<size_t>(status.st_size) + 1);
+        content.resize(size + 1);
         while (true) {
             if (filled == content.size()) content.resize(filled + kChunk);
-            ssize_t got = read_some(file.get(), std::span(content).subspan(filled));
+            ssize_t got = read_some(fd, std::span(content).subspan(filled), filled);
             if (got < 0) return fail(Error::system(std::string(purpose), path.string(), errno));
             if (got == 0) break;
             filled += static_cast<size_t>(got);
@@ -120,6 +125,11 @@ Result<std::vector<uint8_t>> read_file(const std::filesystem::path& path, uint64
         return fail(Error::system(std::string(purpose), path.string(), ENOMEM));
     }
     return content;
+}
+
+Result<std::vector<uint8_t>> read_file(const std::filesystem::path& path, uint64_t limit, std::string_view purpose) {
+    DOPPEL_TRY(const UniqueFd file, open_regular_file(path, purpose));
+    return read_whole(file.get(), path, limit, purpose);
 }
 
 Result<> write_file_atomically(const std::filesystem::path& path, std::span<const uint8_t> content, unsigned mode) {

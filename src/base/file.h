@@ -17,7 +17,13 @@ namespace doppel {
 // Opens for reading, close-on-exec. `purpose` names the step in errors: "read kernel".
 Result<UniqueFd> open_for_reading(const std::filesystem::path& path, std::string_view purpose);
 
-// The whole content of a regular file (a directory or a device is refused) of at most `limit` bytes.
+// The same for a file whose content counts: a directory, a device or a FIFO is refused.
+Result<UniqueFd> open_regular_file(const std::filesystem::path& path, std::string_view purpose);
+// The whole content of an open file of at most `limit` bytes, from its beginning wherever it was read before. `path`
+// names it in errors. Needs no access to the file system.
+Result<std::vector<uint8_t>> read_whole(int fd, const std::filesystem::path& path, uint64_t limit,
+                                        std::string_view purpose);
+// The whole content of a regular file of at most `limit` bytes.
 Result<std::vector<uint8_t>> read_file(const std::filesystem::path& path, uint64_t limit, std::string_view purpose);
 
 // Writes beside `path`, fsyncs, renames over it, fsyncs the directory. On failure the temporary file is removed.

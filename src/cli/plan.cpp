@@ -27,7 +27,7 @@ constexpr std::array kMachineOptions{std::string_view("--kernel"),  std::string_
                                      std::string_view("--append"),  std::string_view("--firmware"),
                                      std::string_view("--console"), std::string_view("--no-reboot"),
                                      std::string_view("--engine"),  std::string_view("--irqchip"),
-                                     std::string_view("--gdb")};
+                                     std::string_view("--gdb"),     std::string_view("--sandbox")};
 
 bool contains(const auto& words, std::string_view word) {
     return std::ranges::find(words, word) != words.end();
@@ -67,6 +67,11 @@ Result<> take_machine_values(const Arguments& arguments, Specification& s) {
     if (const auto gdb = arguments.value("--gdb")) {
         if (gdb->empty()) return fail(Error::usage("--gdb", "its value is empty"));
         s.gdb = *gdb;
+    }
+    if (const auto sandbox = arguments.value("--sandbox")) {
+        if (*sandbox != "on" && *sandbox != "off")
+            return fail(Error::usage("--sandbox", *sandbox + " is neither on nor off"));
+        s.sandbox = *sandbox == "on";
     }
     for (const auto& [option, path] : {std::pair{"--kernel", &s.kernel},
                                        {"--initrd", &s.initrd},

@@ -24,6 +24,7 @@ constexpr std::array kRunOptions{
     Option{"--console", 0, "stdio|file:FILE|pty|socket:FILE|none", "where the console goes (stdio)"},
     Option{"--no-reboot", 0, "", "end when the guest reboots"},
     Option{"--gdb", 0, "PORT|FILE", "halt at the first instruction and let GDB connect, to 127.0.0.1:PORT or a socket"},
+    Option{"--sandbox", 0, "on|off", "whether the machine's own process is confined (on)"},
     Option{"-i", 'i', "", "keep the input attached; a machine's console on stdio is"},
     Option{"-t", 't', "", "insist on a terminal"},
     Option{"--explain", 0, "", "print level, architecture, engine and why; run nothing"},

@@ -8,15 +8,15 @@
 #include <cstdio>
 #include <utility>
 
-#include "base/file.h"
+#include "base/log.h"
 #include "cpu/interpret/interpreter.h"
 #include "machine/boot/boot_rom.h"
+#include "machine/gdb/listener.h"
+#include "machine/sandbox/sandbox.h"
 
 namespace doppel::machine {
 
 namespace {
-
-constexpr uint64_t kLargestFile = uint64_t{4} << 30;  // bytes, of a kernel, an initrd or a firmware
 
 // Programs that end through memory are looked at this often, in instructions.
 constexpr uint64_t kHtifBudget = 1 << 14;
@@ -44,6 +44,9 @@ Machine::~Machine() {
 }
 
 Result<> Machine::build() {
+    if (makes_sockets()) {
+        DOPPEL_TRY(file_remover_, sandbox::FileRemover::start());
+    }
     DOPPEL_CHECK(memory_.add_region(riscv64::map::kRam, ram_size()));
     DOPPEL_CHECK(memory_.add_region(riscv64::map::kBootRom, riscv64::map::kBootRomSize, /*writable=*/false));
     DOPPEL_TRY(loop_, EventLoop::create());
@@ -94,20 +97,20 @@ Result<> Machine::watch_signals() {
     });
 }
 
-Result<Machine::Boot> Machine::read_parts() const {
+Result<Machine::Boot> Machine::read_parts() {
     Boot boot;
     if (!specification_.firmware.empty()) {
         const std::string& path = specification_.firmware;
-        DOPPEL_TRY(auto file, read_file(path, kLargestFile, "read firmware"));
+        DOPPEL_TRY(auto file, boot_files_.read(path, "read firmware"));
         DOPPEL_TRY(boot.firmware, boot::read_firmware_image(std::move(file), path));
     }
     if (!specification_.kernel.empty()) {
-        DOPPEL_TRY(auto file, read_file(specification_.kernel, kLargestFile, "read kernel"));
+        DOPPEL_TRY(auto file, boot_files_.read(specification_.kernel, "read kernel"));
         DOPPEL_TRY(boot.kernel, boot::unpack_kernel(std::move(file), specification_.kernel,
                                                     /*raw_accepted=*/boot.firmware.has_value()));
     }
     if (!specification_.initrd.empty()) {
-        DOPPEL_TRY(boot.initrd, read_file(specification_.initrd, kLargestFile, "read initrd"));
+        DOPPEL_TRY(boot.initrd, boot_files_.read(specification_.initrd, "read initrd"));
     }
     DOPPEL_TRY(boot.layout, boot::plan_boot(boot.parts(), {riscv64::map::kRam, ram_size()}));
     return boot;
@@ -155,23 +158,62 @@ void Machine::poll_htif() {
     if (auto code = htif_->poll()) end({.code = static_cast<int>(std::min(*code, kLargestCode))});
 }
 
+Result<> Machine::open_console() {
+    auto quit = [this] { end({}); };
+    DOPPEL_TRY(console_, Console::open(specification_.console, *loop_, quit, file_remover_.get()));
+    if (const std::string where = console_->location(); !where.empty()) {
+        std::fprintf(stderr, "doppel: the console is %s\n", where.c_str());
+    }
+    board_->uart().attach(*console_);
+    console_input_ = std::make_unique<ConsoleInput>(board_->uart(), *console_);
+    console_->connect(*console_input_);
+    return {};
+}
+
+bool Machine::makes_sockets() const {
+    bool debugger = !specification_.gdb.empty() && !gdb::debugger_port(specification_.gdb);
+    return specification_.console.kind == ConsoleKind::kSocket || debugger;
+}
+
+bool Machine::accepts_clients() const {
+    return specification_.console.kind == ConsoleKind::kSocket || !specification_.gdb.empty();
+}
+
+Result<> Machine::settle() {
+    if (!specification_.sandbox) {
+        log_warning("--sandbox off: a guest that breaks out of this machine can do whatever you can");
+    }
+    DOPPEL_CHECK(open_debugger());
+    // The console last, so that what is wrong before that is said on a terminal that is still the user's.
+    DOPPEL_CHECK(open_console());
+    if (file_remover_) file_remover_->seal();
+    DOPPEL_CHECK(confine_files());  // threads inherit it
+    harts_->create_threads();
+    return confine_calls();
+}
+
+Result<> Machine::confine_files() const {
+    if (!specification_.sandbox) return {};
+    DOPPEL_TRY(const sandbox::Missing missing, sandbox::confine_files());
+    if (!missing.empty()) log_warning("sandbox: {}", missing);
+    return {};
+}
+
+Result<> Machine::confine_calls() const {
+    if (!specification_.sandbox) return {};
+    DOPPEL_TRY(const sandbox::Missing missing,
+               sandbox::confine_calls({.accept_connections = accepts_clients(),
+                                       .terminal = specification_.console.kind == ConsoleKind::kStdio}));
+    if (!missing.empty()) log_warning("sandbox: {}", missing);
+    return {};
+}
+
 Result<Machine::End> Machine::run_once() {
     {
         DOPPEL_TRY(auto boot, read_parts());
         DOPPEL_CHECK(load(boot));
         DOPPEL_CHECK(prepare_htif(boot));
-        if (!console_) {
-            DOPPEL_CHECK(open_debugger());
-            // Opened last, so that what is wrong before that is said on a terminal that is still the user's.
-            DOPPEL_TRY(console_, Console::open(specification_.console, *loop_, [this] { end({}); }));
-            if (const std::string where = console_->location(); !where.empty()) {
-                std::fprintf(stderr, "doppel: the console is %s\n", where.c_str());
-            }
-            board_->uart().attach(*console_);
-            console_input_ = std::make_unique<ConsoleInput>(board_->uart(), *console_);
-            console_->connect(*console_input_);
-            harts_->create_threads();
-        }
+        if (!console_) DOPPEL_CHECK(settle());
         if (!boot.firmware) board_->hand_to_supervisor();
         harts_->start({.entry = boot.firmware ? riscv64::map::kBootRom : boot.layout.entry,
                        .device_tree = boot.layout.device_tree,

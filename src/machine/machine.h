@@ -9,6 +9,7 @@
 #include "base/event_loop.h"
 #include "base/result.h"
 #include "device/timebase.h"
+#include "machine/boot_files.h"
 #include "machine/console/console.h"
 #include "machine/console_input.h"
 #include "machine/debug_target.h"
@@ -16,6 +17,7 @@
 #include "machine/harts.h"
 #include "machine/htif.h"
 #include "machine/riscv64_board.h"
+#include "machine/sandbox/file_remover.h"
 #include "machine/spec/specification.h"
 #include "memory/guest_memory.h"
 
@@ -49,12 +51,20 @@ class Machine {
     explicit Machine(Specification specification) : specification_(std::move(specification)) {}
     Result<> build();
     Result<> watch_signals();
-    Result<Boot> read_parts() const;
+    Result<Boot> read_parts();
     Result<> load(Boot& boot);
     Result<> prepare_htif(const Boot& boot);
     void poll_htif();
     // machine_debug.cpp: what `--gdb` asks for, if it does.
     Result<> open_debugger();
+    Result<> open_console();
+    // Makes what can be made before the process is confined only, and confines it.
+    Result<> settle();
+    Result<> confine_files() const;
+    Result<> confine_calls() const;
+    // Sockets that clients come to: the console's, the debugger's.
+    bool makes_sockets() const;
+    bool accepts_clients() const;
     Result<End> run_once();
     // The first end counts. Thread-safe.
     void end(End how);
@@ -63,6 +73,8 @@ class Machine {
     uint64_t ram_size() const { return specification_.memory; }
 
     const Specification specification_;
+    std::unique_ptr<sandbox::FileRemover> file_remover_;  // of sockets, if there are any
+    BootFiles boot_files_;
     memory::GuestMemory memory_;
     std::unique_ptr<EventLoop> loop_;
     std::unique_ptr<device::Timebase> timebase_;

@@ -20,6 +20,7 @@ Result<> Machine::open_debugger() {
                              specification_.cpus == 1 ? "hart" : "harts", format_size(ram_size()), engine_->name())};
     debug_target_ = std::make_unique<DebugTarget>(*harts_, memory_, *timebase_, std::move(control));
     DOPPEL_TRY(debugger_, gdb::Server::listen(specification_.gdb, *loop_, *debug_target_));
+    if (!gdb::debugger_port(specification_.gdb)) DOPPEL_CHECK(file_remover_->add(specification_.gdb));
     std::fprintf(stderr, "doppel: the guest is halted until GDB lets it go on: target remote %s\n",
                  debugger_->location().c_str());
     return {};

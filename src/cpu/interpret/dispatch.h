@@ -2,18 +2,10 @@
 // tail calls (no optimisation, sanitizers) handlers return the next op to a loop instead.
 #pragma once
 
+#include "base/instrumented.h"
 #include "cpu/interpret/block_cache.h"
 
-#if defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define DOPPEL_INSTRUMENTED 1
-#endif
-#endif
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define DOPPEL_INSTRUMENTED 1
-#endif
-
-#if defined(__OPTIMIZE__) && !defined(DOPPEL_INSTRUMENTED)
+#if defined(__OPTIMIZE__) && !DOPPEL_INSTRUMENTED
 #define DOPPEL_THREADED_DISPATCH 1
 #else
 #define DOPPEL_THREADED_DISPATCH 0

@@ -17,8 +17,10 @@ Result<std::unique_ptr<Console>> open_stdio_console(EventLoop& loop, std::functi
 Result<std::unique_ptr<Console>> open_file_console(const std::string& path, EventLoop& loop);
 // A pseudo-terminal; who opens it later misses what was printed before.
 Result<std::unique_ptr<Console>> open_pty_console(EventLoop& loop);
-// A Unix stream socket with one client at a time, removed at the end. A dead socket of the same name is replaced.
-Result<std::unique_ptr<Console>> open_socket_console(const std::string& path, EventLoop& loop);
+// A Unix stream socket with one client at a time, which `remover` (or nobody) removes at the end. A dead socket of the
+// same name is replaced.
+Result<std::unique_ptr<Console>> open_socket_console(const std::string& path, EventLoop& loop,
+                                                     sandbox::FileRemover* remover);
 // Swallows output.
 std::unique_ptr<Console> make_null_console(EventLoop& loop);
 

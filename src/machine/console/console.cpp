@@ -30,7 +30,7 @@ bool end_is_pending() {
 }  // namespace
 
 Result<std::unique_ptr<Console>> Console::open(const ConsoleChoice& choice, EventLoop& loop,
-                                               std::function<void()> quit) {
+                                               std::function<void()> quit, sandbox::FileRemover* remover) {
     signal(SIGPIPE, SIG_IGN);  // a reader that goes away must not take the machine with it
     switch (choice.kind) {
         case ConsoleKind::kStdio:
@@ -40,7 +40,7 @@ Result<std::unique_ptr<Console>> Console::open(const ConsoleChoice& choice, Even
         case ConsoleKind::kPty:
             return open_pty_console(loop);
         case ConsoleKind::kSocket:
-            return open_socket_console(choice.path, loop);
+            return open_socket_console(choice.path, loop, remover);
         case ConsoleKind::kNone:
             break;
     }

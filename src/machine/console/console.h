@@ -14,6 +14,7 @@
 #include "base/result.h"
 #include "base/unique_fd.h"
 #include "device/character.h"
+#include "machine/sandbox/file_remover.h"
 #include "machine/spec/specification.h"
 
 namespace doppel::machine {
@@ -31,9 +32,10 @@ class Console : public device::CharacterBackend {
     static constexpr size_t kLimit = 16 << 20;       // beyond this a flood into a stuck reader is dropped
     static constexpr int kPatience = 20;             // milliseconds
 
-    // `quit` is called on the loop's thread when the user wants to end the machine (Ctrl-A x on a terminal).
+    // `quit` is called on the loop's thread when the user wants to end the machine (Ctrl-A x on a terminal). A socket
+    // is given to `remover`; without one it stays when the console goes.
     static Result<std::unique_ptr<Console>> open(const ConsoleChoice& choice, EventLoop& loop,
-                                                 std::function<void()> quit);
+                                                 std::function<void()> quit, sandbox::FileRemover* remover = nullptr);
     ~Console() override;
     Console(const Console&) = delete;
     Console& operator=(const Console&) = delete;

@@ -48,7 +48,12 @@ class ConsoleTest : public testing::Test {
     }
 
     void open(const ConsoleChoice& choice) {
-        auto opened = Console::open(choice, *loop_, [this] { quits_++; });
+        if (choice.kind == ConsoleKind::kSocket) {
+            auto started = sandbox::FileRemover::start();
+            ASSERT_TRUE(started) << started.error().message();
+            remover_ = std::move(*started);
+        }
+        auto opened = Console::open(choice, *loop_, [this] { quits_++; }, remover_.get());
         ASSERT_TRUE(opened) << opened.error().message();
         console_ = std::move(*opened);
         console_->connect(device_);
@@ -86,6 +91,7 @@ class ConsoleTest : public testing::Test {
 
     std::unique_ptr<EventLoop> loop_;
     FakeDevice device_;
+    std::unique_ptr<sandbox::FileRemover> remover_;
     std::unique_ptr<Console> console_;
     fs::path folder_;
     int quits_ = 0;
@@ -141,6 +147,7 @@ TEST_F(ConsoleTest, ServesOneClientAfterAnotherOnASocket) {
     ASSERT_EQ(stat(socket_path().c_str(), &status), 0);
     EXPECT_EQ(status.st_mode & 0777, 0600u);
     console_.reset();
+    remover_->finish();
     EXPECT_FALSE(fs::exists(socket_path()));
 }
 

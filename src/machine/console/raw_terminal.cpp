@@ -101,7 +101,11 @@ void install_handlers() {
 }
 
 void remove_handlers() {
-    for (size_t i = 0; i < kFatalSignals.size(); i++) sigaction(kFatalSignals[i], &state.former[i], nullptr);
+    for (size_t i = 0; i < kFatalSignals.size(); i++) {
+        struct sigaction present {};
+        sigaction(kFatalSignals[i], nullptr, &present);
+        if (present.sa_handler == on_fatal_signal) sigaction(kFatalSignals[i], &state.former[i], nullptr);
+    }
     sigaction(SIGTSTP, &state.former_stop, nullptr);
     sigaction(SIGCONT, &state.former_continue, nullptr);
 }

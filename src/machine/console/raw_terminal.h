@@ -14,8 +14,8 @@ namespace doppel::machine {
 //   SIGSYS, SIGTRAP):
 //     the handler restores, then the signal takes its former course. Signals that are ignored stay ignored;
 //   - while the process is stopped by SIGTSTP; SIGCONT makes it raw again if the process is in the foreground then.
-// The process' handlers for these signals are replaced on entry and put back by the destructor; install others before
-// or after, never in between. One at a time in a process.
+// The process' handlers for these signals are replaced on entry and put back by the destructor, but for those that
+// others have replaced in between; such a handler passes the signal on to this one. One at a time in a process.
 class RawTerminal {
   public:
     // `fd` is a terminal; it may be closed afterwards. Does nothing yet while the process is in the background.

@@ -43,6 +43,7 @@ struct Specification {
     ConsoleChoice console;
     std::string gdb;         // where a debugger connects: a port of 127.0.0.1, or a socket's path; empty: nowhere
     bool no_reboot = false;  // a guest's reboot ends the machine instead
+    bool sandbox = true;     // the process is confined when guest code runs
     std::string name;        // empty, or letters, digits, '.', '_' and '-', at most 64, a letter or digit first
     bool operator==(const Specification&) const = default;
 };

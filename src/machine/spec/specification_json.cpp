@@ -74,6 +74,7 @@ Result<> take_member(const std::string& key, const Json& value, Specification& s
     if (key == "console") return take_word(value, "--console", console_from, s.console);
     if (key == "gdb") return take(value, "--gdb", s.gdb);
     if (key == "no_reboot") return take(value, "--no-reboot", s.no_reboot);
+    if (key == "sandbox") return take(value, "--sandbox", s.sandbox);
     if (key == "name") return take(value, "--name", s.name);
     return fail(not_a_specification("unknown key " + key));
 }
@@ -109,6 +110,7 @@ std::string to_json(const Specification& s) {
                 {"console", text_of(s.console)},
                 {"gdb", s.gdb},
                 {"no_reboot", s.no_reboot},
+                {"sandbox", s.sandbox},
                 {"name", s.name}}
         .dump(-1, ' ', false, Json::error_handler_t::replace);
 }

@@ -29,6 +29,7 @@ Specification with_everything() {
     s.irqchip = Irqchip::kPlic;
     s.no_reboot = true;
     s.gdb = "/run/user/0/gdb";
+    s.sandbox = false;
     s.name = "web-1.example_2";
     return s;
 }

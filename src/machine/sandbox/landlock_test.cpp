@@ -1,0 +1,103 @@
+#include <arpa/inet.h>
+#include <fcntl.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <netinet/in.h>
+#include <signal.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+
+#include <cerrno>
+#include <fstream>
+
+#include "base/instrumented.h"
+#include "base/temporary_folder.h"
+#include "base/unique_fd.h"
+#include "machine/sandbox/confined_child.h"
+#include "machine/sandbox/sandbox.h"
+
+namespace doppel::machine::sandbox {
+namespace {
+
+using testing::attempt_confined;
+using testing::Outcome;
+
+// Landlock alone: what it stops must not depend on the filter.
+class Landlock : public ::testing::Test {
+  protected:
+    void SetUp() override {
+        constexpr unsigned kCreateRulesetVersion = 1;
+        version_ = static_cast<int>(syscall(SYS_landlock_create_ruleset, nullptr, 0, kCreateRulesetVersion));
+        if (version_ < 1) GTEST_SKIP() << "this kernel has no landlock";
+        std::ofstream(folder_ / "file") << "content";
+    }
+    // The errno of the attempt; 0: it succeeded.
+    int error_of(const std::function<long()>& attempt) {
+        const Outcome outcome = attempt_confined({.calls = false}, [&] { return attempt() < 0 ? errno : 0; });
+        EXPECT_EQ(outcome.signal, 0);
+        return outcome.code;
+    }
+    std::string file() const { return folder_ / "file"; }
+
+    TemporaryFolder folder_;
+    int version_ = 0;
+};
+
+TEST_F(Landlock, LetsNoFileBeOpened) {
+    EXPECT_EQ(error_of([&] { return open(file().c_str(), O_WRONLY); }), EACCES);
+    EXPECT_EQ(error_of([&] { return open((folder_ / "new").c_str(), O_WRONLY | O_CREAT, 0600); }), EACCES);
+    if (kInstrumented) GTEST_SKIP() << "this build's runtime reads files";
+    EXPECT_EQ(error_of([&] { return open(file().c_str(), O_RDONLY); }), EACCES);
+    EXPECT_EQ(error_of([&] { return open("/proc/self/mem", O_RDWR); }), EACCES);
+    EXPECT_EQ(error_of([&] { return open(folder_.path().c_str(), O_RDONLY | O_DIRECTORY); }), EACCES);
+}
+
+TEST_F(Landlock, LetsNothingBeMadeOrRemoved) {
+    EXPECT_EQ(error_of([&] { return mkdir((folder_ / "new").c_str(), 0700); }), EACCES);
+    EXPECT_EQ(error_of([&] { return symlink("x", (folder_ / "new").c_str()); }), EACCES);
+    EXPECT_EQ(error_of([&] { return mkfifo((folder_ / "new").c_str(), 0600); }), EACCES);
+    EXPECT_EQ(error_of([&] { return unlink(file().c_str()); }), EACCES);
+    EXPECT_NE(error_of([&] { return rename(file().c_str(), (folder_ / "new").c_str()); }), 0);
+    EXPECT_EQ(folder_.count(), 1u);
+}
+
+TEST_F(Landlock, LetsNoProgramBeExecuted) {
+    if (kInstrumented) GTEST_SKIP() << "this build's runtime starts programs";
+    EXPECT_EQ(error_of([] {
+                  std::array<char*, 2> words{const_cast<char*>("true"), nullptr};
+                  return execv("/bin/true", words.data());
+              }),
+              EACCES);
+}
+
+TEST_F(Landlock, LeavesOpenFilesUsable) {
+    const UniqueFd open_before(open(file().c_str(), O_RDWR));
+    EXPECT_EQ(error_of([&] {
+                  char text = 0;
+                  return pread(open_before.get(), &text, 1, 0) == 1 && write(open_before.get(), "C", 1) == 1 ? 0L : -1L;
+              }),
+              0);
+}
+
+TEST_F(Landlock, LetsNoTcpPortBeBoundOrConnected) {
+    constexpr int kNetworkVersion = 4;
+    if (version_ < kNetworkVersion) GTEST_SKIP() << "this kernel's landlock does not know networks";
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    const auto* name = reinterpret_cast<const sockaddr*>(&address);
+    EXPECT_EQ(error_of([&] { return bind(socket(AF_INET, SOCK_STREAM, 0), name, sizeof address); }), EACCES);
+    address.sin_port = htons(9);
+    EXPECT_EQ(error_of([&] { return connect(socket(AF_INET, SOCK_STREAM, 0), name, sizeof address); }), EACCES);
+}
+
+TEST_F(Landlock, LetsNoOtherProcessBeSignalled) {
+    constexpr int kScopeVersion = 6;
+    if (version_ < kScopeVersion || kInstrumented) GTEST_SKIP() << "this kernel's landlock does not know signals";
+    const pid_t other = getpid();
+    EXPECT_EQ(error_of([=] { return kill(other, 0); }), EPERM);
+    EXPECT_EQ(error_of([] { return raise(SIGCONT); }), 0);
+}
+
+}  // namespace
+}  // namespace doppel::machine::sandbox

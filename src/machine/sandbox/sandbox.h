@@ -1,0 +1,37 @@
+// The machine's own prison: what its process can still do once guest code runs, whatever a guest makes of it.
+//
+// Two walls, each enough against most of what a compromised thread would try. Landlock (confine_files) takes the file
+// system and the TCP ports away; descriptors that are open stay usable. Seccomp (confine_calls) leaves the system calls
+// that hart threads, the I/O thread and the devices make; any other one prints a line that names it and ends the
+// process by SIGSYS (denied_call.h). Neither can be undone. Set-user-id programs gain nothing either (no_new_privs).
+// Core dumps and debuggers of the user stay possible.
+//
+// In builds with sanitizers, whose runtimes read files and make threads at the end, both walls have gaps for them.
+#pragma once
+
+#include <string>
+
+#include "base/result.h"
+
+namespace doppel::machine::sandbox {
+
+// What a machine needs besides memory, clocks and the descriptors that it holds.
+struct Permissions {
+    bool executable_memory = false;   // an engine that makes host code
+    bool accept_connections = false;  // a socket that was opened for clients
+    bool terminal = false;            // the console is a terminal: its mode, its size, who is in the foreground
+};
+
+// What this kernel lacks, in words for the user; empty when everything holds. The rest is confined all the same.
+using Missing = std::string;
+
+// No file can be opened, made, removed or executed by path any more, no TCP port bound or connected, and no process
+// outside signalled, as far as the kernel's landlock knows these. Holds for the calling thread and those that it starts
+// from now on: call it while it is the only one.
+Result<Missing> confine_files();
+
+// For all threads of the process, which must have got as far as their own code. No thread can be started afterwards.
+// Also installs what prints the line, on top of handlers of SIGSYS that are there already; those get the signal next.
+Result<Missing> confine_calls(const Permissions& permissions);
+
+}  // namespace doppel::machine::sandbox

@@ -1,0 +1,152 @@
+// The system calls that are left to a machine, as a seccomp filter.
+#include <fcntl.h>
+#include <linux/fs.h>
+#include <seccomp.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <termios.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <initializer_list>
+#include <memory>
+#include <vector>
+
+#include "base/instrumented.h"
+#include "machine/sandbox/denied_call.h"
+#include "machine/sandbox/sandbox.h"
+
+namespace doppel::machine::sandbox {
+namespace {
+
+using Argument = scmp_arg_cmp;
+
+// Whatever their arguments: none of them names a file, another process or a machine on the network.
+constexpr std::array kAllowed{
+    // descriptors that are open
+    SCMP_SYS(read), SCMP_SYS(write), SCMP_SYS(readv), SCMP_SYS(writev), SCMP_SYS(pread64), SCMP_SYS(lseek),
+    SCMP_SYS(fstat), SCMP_SYS(fallocate), SCMP_SYS(close),
+    // waiting
+    SCMP_SYS(epoll_ctl), SCMP_SYS(epoll_wait), SCMP_SYS(epoll_pwait), SCMP_SYS(epoll_pwait2), SCMP_SYS(poll),
+    SCMP_SYS(ppoll), SCMP_SYS(futex), SCMP_SYS(sched_yield), SCMP_SYS(restart_syscall),
+    // time
+    SCMP_SYS(clock_gettime), SCMP_SYS(clock_getres), SCMP_SYS(gettimeofday), SCMP_SYS(time), SCMP_SYS(clock_nanosleep),
+    SCMP_SYS(nanosleep), SCMP_SYS(timerfd_settime), SCMP_SYS(timerfd_gettime),
+    // memory; malloc asks for the number of processors when a thread needs an arena
+    SCMP_SYS(munmap), SCMP_SYS(mremap), SCMP_SYS(madvise), SCMP_SYS(brk), SCMP_SYS(sched_getaffinity),
+    SCMP_SYS(getrandom),
+    // signals of its own, and the end
+    SCMP_SYS(rt_sigaction), SCMP_SYS(rt_sigprocmask), SCMP_SYS(rt_sigpending), SCMP_SYS(rt_sigreturn),
+    SCMP_SYS(sigaltstack), SCMP_SYS(getpid), SCMP_SYS(gettid), SCMP_SYS(exit), SCMP_SYS(exit_group)};
+
+// Not TIOCSTI, which types into the terminal as the user would.
+constexpr std::array kTerminalRequests{TCGETS, TCSETS, TCSETSW, TCSETSF, TIOCGPGRP, TIOCGWINSZ};
+constexpr std::array kFileCommands{F_GETFD, F_SETFD, F_GETFL, F_SETFL};
+
+// The runtimes of sanitizers: leak checks at the end (threads that are stopped and looked at), reports with symbols.
+constexpr std::array kForSanitizers{SCMP_SYS(open),       SCMP_SYS(openat),     SCMP_SYS(readlink),
+                                    SCMP_SYS(readlinkat), SCMP_SYS(getdents64), SCMP_SYS(stat),
+                                    SCMP_SYS(newfstatat), SCMP_SYS(clone),      SCMP_SYS(clone3),
+                                    SCMP_SYS(fork),       SCMP_SYS(vfork),      SCMP_SYS(execve),
+                                    SCMP_SYS(ptrace),     SCMP_SYS(wait4),      SCMP_SYS(prctl),
+                                    SCMP_SYS(kill),       SCMP_SYS(pipe2),      SCMP_SYS(pipe),
+                                    SCMP_SYS(dup2),       SCMP_SYS(getppid),    SCMP_SYS(set_robust_list),
+                                    SCMP_SYS(rseq),       SCMP_SYS(uname),      SCMP_SYS(getrlimit),
+                                    SCMP_SYS(setrlimit),  SCMP_SYS(prlimit64),  SCMP_SYS(mlock),
+                                    SCMP_SYS(getuid)};
+
+struct Release {
+    void operator()(scmp_filter_ctx filter) const { seccomp_release(filter); }
+};
+
+// Rules are added until one fails; `error` is then the errno value.
+class Filter {
+  public:
+    explicit Filter(uint32_t otherwise) : filter_(seccomp_init(otherwise)) {
+        if (!filter_) error_ = ENOMEM;
+    }
+
+    void set(scmp_filter_attr attribute, uint32_t value) {
+        if (error_ == 0) error_ = -seccomp_attr_set(filter_.get(), attribute, value);
+    }
+    void allow(int call, const std::vector<Argument>& when = {}) { add(SCMP_ACT_ALLOW, call, when); }
+    void refuse(int call) { add(SCMP_ACT_ERRNO(EPERM), call, {}); }
+    int load() {
+        if (error_ == 0) error_ = -seccomp_load(filter_.get());
+        return error_;
+    }
+
+  private:
+    void add(uint32_t action, int call, const std::vector<Argument>& when) {
+        if (error_ != 0) return;
+        error_ = -seccomp_rule_add_array(filter_.get(), action, call, static_cast<unsigned>(when.size()), when.data());
+    }
+
+    std::unique_ptr<void, Release> filter_;
+    int error_ = 0;
+};
+
+Argument equals(unsigned index, uint64_t value) {
+    return {index, SCMP_CMP_EQ, value, 0};
+}
+
+void allow_memory(Filter& filter, bool executable) {
+    for (int call : {SCMP_SYS(mmap), SCMP_SYS(mprotect)}) {
+        if (executable) {
+            filter.allow(call);
+        } else {
+            filter.allow(call, {{2, SCMP_CMP_MASKED_EQ, PROT_EXEC, 0}});
+        }
+    }
+}
+
+void allow_connections(Filter& filter) {
+    for (int call : {SCMP_SYS(accept), SCMP_SYS(accept4), SCMP_SYS(shutdown)}) filter.allow(call);
+    // To the peer that there is, never to an address.
+    for (int call : {SCMP_SYS(sendto), SCMP_SYS(recvfrom)}) filter.allow(call, {equals(4, 0)});
+}
+
+// Not allowed but expected: the C library takes them for a file that cannot be looked at and goes on.
+void refuse_quietly(Filter& filter) {
+    for (int call : {SCMP_SYS(newfstatat), SCMP_SYS(statx)}) filter.refuse(call);
+}
+
+void add_rules(Filter& filter, const Permissions& permissions) {
+    for (int call : kAllowed) filter.allow(call);
+    for (int command : kFileCommands) {
+        filter.allow(SCMP_SYS(fcntl), {equals(1, static_cast<uint64_t>(command))});
+    }
+    filter.allow(SCMP_SYS(tgkill), {equals(0, static_cast<uint64_t>(getpid()))});
+    allow_memory(filter, permissions.executable_memory);
+    if (permissions.accept_connections) allow_connections(filter);
+    if (permissions.terminal) {
+        for (auto request : kTerminalRequests) filter.allow(SCMP_SYS(ioctl), {equals(1, request)});
+        filter.allow(SCMP_SYS(getpgrp));
+        filter.allow(SCMP_SYS(getpgid), {equals(0, 0)});
+    }
+    if (kInstrumented) {
+        for (int call : kForSanitizers) filter.allow(call);
+    } else {
+        refuse_quietly(filter);
+    }
+}
+
+}  // namespace
+
+Result<Missing> confine_calls(const Permissions& permissions) {
+    constexpr uint32_t kBinaryTree = 2;
+    Filter filter(SCMP_ACT_TRAP);
+    filter.set(SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_KILL_PROCESS);  // 32-bit calls, which nothing here makes
+    filter.set(SCMP_FLTATR_CTL_TSYNC, 1);
+    filter.set(SCMP_FLTATR_CTL_OPTIMIZE, kBinaryTree);
+    filter.set(SCMP_FLTATR_API_SYSRAWRC, 1);
+    add_rules(filter, permissions);
+    report_denied_calls();
+    const int error = filter.load();
+    if (error == EINVAL || error == ENOSYS) return Missing("this kernel gives no seccomp filters");
+    if (error != 0) return fail(Error::system("confine the machine", "seccomp", error));
+    return Missing();
+}
+
+}  // namespace doppel::machine::sandbox
