@@ -134,7 +134,7 @@ Result<> GuestMemory::add_generation(const Generation& generation) {
 }
 
 bool GuestMemory::read(uint64_t address, std::span<uint8_t> to) const {
-    const Region* region = find(address, to.size());
+    const Region* region = find_readable(address, to.size());
     if (region == nullptr) return false;
     if (!to.empty()) std::memcpy(to.data(), region->host + (address - region->base), to.size());
     return true;

@@ -38,8 +38,9 @@ struct Generation {
 struct Region {
     uint64_t base;
     uint64_t size;
-    bool writable;   // by the guest; the host can always write (ROM)
-    bool code_only;  // see add_code_region
+    bool writable;                              // by the guest; the host can always write (ROM)
+    bool code_only;                             // see add_code_region
+    mutable std::atomic<bool> readable{false};  // a code region's: loads and reads find it at present; its device's
     uint8_t* host;
     UniqueFd file;  // a memfd: mapped shared, or sealed and mapped copy-on-write once frozen
     bool frozen;
@@ -64,8 +65,9 @@ class GuestMemory {
     // `base` and `size` are multiples of kPageSize, `size` in (0, kMaxRegionSize]; the range overlaps no other. Pages
     // cost nothing until touched.
     Result<> add_region(uint64_t base, uint64_t size, bool writable = true);
-    // Memory that only instructions are fetched from (flash): a device answers data accesses, so nothing below finds
-    // it, and what the device changes it writes to `host` and marks dirty. The region stays where it is.
+    // Memory that instructions are fetched from while a device answers data accesses (flash): stores never find it,
+    // loads as long as the device makes it `readable`, and `find` never, so that nobody keeps a way to its bytes. What
+    // the device changes it writes to `host` and marks dirty. The region stays where it is.
     Result<const Region*> add_code_region(uint64_t base, uint64_t size);
     // The same as add_region, with the content of a frozen generation, copy-on-write. All of its ranges or none.
     Result<> add_generation(const Generation& generation);
@@ -79,7 +81,7 @@ class GuestMemory {
     // One little-endian integer, fetched or stored once (a single access where it is naturally aligned).
     template <std::unsigned_integral T>
     [[nodiscard]] std::optional<T> load(uint64_t address) const {
-        const Region* region = find(address, sizeof(T));
+        const Region* region = find_readable(address, sizeof(T));
         if (region == nullptr) return std::nullopt;
         T value;
         const uint8_t* from = region->host + (address - region->base);
@@ -112,6 +114,12 @@ class GuestMemory {
             if (region->contains(address, length)) return region->code_only ? nullptr : region.get();
         }
         return nullptr;
+    }
+    // The same for one load, at present.
+    const Region* find_readable(uint64_t address, uint64_t length) const {
+        const Region* region = find_code(address, length);
+        return region != nullptr && region->code_only && !region->readable.load(std::memory_order_relaxed) ? nullptr
+                                                                                                           : region;
     }
     // The same for fetching instructions.
     const Region* find_code(uint64_t address, uint64_t length) const {

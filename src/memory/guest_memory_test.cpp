@@ -119,7 +119,7 @@ TEST_F(GuestMemoryTest, LetsOnlyTheHostWriteRom) {
     EXPECT_EQ(memory_.load<uint32_t>(0), 7u);
 }
 
-TEST_F(GuestMemoryTest, HidesCodeFromEverythingButFetches) {
+TEST_F(GuestMemoryTest, HidesCodeFromAllButFetchesAndFromLoadsUnlessItIsReadable) {
     auto added = memory_.add_code_region(0, 2 * kPageSize);
     ASSERT_TRUE(added);
     (*added)->host[5] = 9;
@@ -135,6 +135,12 @@ TEST_F(GuestMemoryTest, HidesCodeFromEverythingButFetches) {
     EXPECT_FALSE(memory_.fill(5, 1, 0));
     EXPECT_FALSE(memory_.discard(0, kPageSize));
     EXPECT_EQ((*added)->host[5], 9);
+    (*added)->readable = true;
+    EXPECT_EQ(memory_.load<uint8_t>(5), 9);
+    EXPECT_TRUE(memory_.read(5, byte));
+    EXPECT_FALSE(memory_.store<uint8_t>(5, 1));
+    EXPECT_FALSE(memory_.write(5, byte));
+    EXPECT_EQ(memory_.find(0, 1), nullptr);
 }
 
 TEST_F(GuestMemoryTest, CollectsDirtyPagesAscendingAndOnce) {

@@ -358,7 +358,9 @@ bool Runner::store_crossing(const Op* op, uint64_t va, unsigned bytes, uint64_t 
 
 uint8_t* Runner::memory_part(const Op* op, uint64_t va, unsigned bytes, Access access) {
     Translation found = translate_data(va, bytes, access);
-    const memory::Region* region = found.ok ? memory_.find(found.physical, bytes) : nullptr;
+    const memory::Region* region = !found.ok                 ? nullptr
+                                   : access == Access::kLoad ? memory_.find_readable(found.physical, bytes)
+                                                             : memory_.find(found.physical, bytes);
     if (region == nullptr) {
         trap(op, found.ok ? isa::riscv::access_fault(access) : found.cause, va);
         return nullptr;
