@@ -107,4 +107,11 @@ std::optional<std::string> Arguments::value(std::string_view option) const {
     return given->value;
 }
 
+std::vector<std::string> Arguments::values(std::string_view option) const {
+    std::vector<std::string> values;
+    for (const Given& given : given_)
+        if (given.option->name == option) values.push_back(given.value);
+    return values;
+}
+
 }  // namespace doppel::cli

@@ -22,6 +22,8 @@ class Arguments {
     bool has(std::string_view option) const { return value(option).has_value(); }
     // The value as given; empty for a flag.
     std::optional<std::string> value(std::string_view option) const;
+    // Of an option that may be repeated: in the order given.
+    std::vector<std::string> values(std::string_view option) const;
     const std::vector<std::string>& operands() const { return operands_; }
     bool help() const { return help_; }  // --help or -h: nothing else was checked
     const Verb& verb() const { return *verb_; }

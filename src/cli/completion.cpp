@@ -9,7 +9,7 @@ namespace doppel::cli {
 namespace {
 
 bool is_file(const Option& option) {
-    return option.argument == "FILE" || option.argument == "DIR";
+    return option.argument == "FILE" || option.argument == "FILE[,ro]" || option.argument == "DIR";
 }
 
 // A long name and a letter.

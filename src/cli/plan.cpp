@@ -23,11 +23,11 @@ constexpr std::array kPlannedArchitectures{std::string_view("x86_64"), std::stri
 constexpr std::array kPlannedEngines{std::string_view("translate"), std::string_view("check"), std::string_view("kvm")};
 constexpr std::array kLevels{std::string_view("auto"), std::string_view("machine"), std::string_view("container"),
                              std::string_view("program")};
-constexpr std::array kMachineOptions{std::string_view("--kernel"),  std::string_view("--initrd"),
-                                     std::string_view("--append"),  std::string_view("--firmware"),
-                                     std::string_view("--console"), std::string_view("--no-reboot"),
-                                     std::string_view("--engine"),  std::string_view("--irqchip"),
-                                     std::string_view("--gdb"),     std::string_view("--sandbox")};
+constexpr std::array kMachineOptions{
+    std::string_view("--kernel"),   std::string_view("--initrd"),  std::string_view("--append"),
+    std::string_view("--firmware"), std::string_view("--console"), std::string_view("--no-reboot"),
+    std::string_view("--engine"),   std::string_view("--irqchip"), std::string_view("--gdb"),
+    std::string_view("--sandbox"),  std::string_view("--flash")};
 
 bool contains(const auto& words, std::string_view word) {
     return std::ranges::find(words, word) != words.end();
@@ -81,6 +81,18 @@ Result<> take_machine_values(const Arguments& arguments, Specification& s) {
         if (value && value->empty() && path != &s.append) return fail(Error::usage(option, "its value is empty"));
         *path = value.value_or("");
     }
+    return {};
+}
+
+Result<> take_flash(const Arguments& arguments, Specification& s) {
+    const std::vector<std::string> given = arguments.values("--flash");
+    constexpr size_t kBanks = 2;
+    if (given.size() > kBanks)
+        return fail(Error::usage("--flash", "is given more than twice", "give the code first, then the variables"));
+    for (const std::string& text : given)
+        if (machine::flash_from(text).path.empty()) return fail(Error::usage("--flash", "its value is empty"));
+    if (!given.empty()) s.code_flash = machine::flash_from(given[0]);
+    if (given.size() == kBanks) s.variable_flash = machine::flash_from(given[1]);
     return {};
 }
 
@@ -194,12 +206,12 @@ Result<> choose_level(const Arguments& arguments, const image::Catalog& catalog,
     const bool machine_options = asks_for_machine(arguments);
     if (as) plan.level = {*as, "asked by --as"};
     if (arguments.operands().empty()) {
-        if (!arguments.has("--kernel") && !arguments.has("--firmware"))
+        constexpr std::array kStartable{"--kernel", "--firmware", "--flash"};
+        const auto* given = std::ranges::find_if(kStartable, [&](const char* option) { return arguments.has(option); });
+        if (given == kStartable.end())
             return fail(Error::usage("run", "there is nothing to run",
-                                     "give an image such as tiny, a path, --kernel or --firmware"));
-        if (!as)
-            plan.level = {"machine",
-                          std::string(arguments.has("--kernel") ? "--kernel" : "--firmware") + " is a machine's"};
+                                     "give an image such as tiny, a path, --kernel, --firmware or --flash"));
+        if (!as) plan.level = {"machine", std::string(*given) + " is a machine's"};
         return {};
     }
     const std::string& what = arguments.operands()[0];
@@ -219,6 +231,7 @@ Result<Plan> make_plan(const Arguments& arguments, const image::Catalog& catalog
         return fail(Error::usage("--json", "does not apply without --explain"));
     Plan plan;
     DOPPEL_CHECK(take_machine_values(arguments, plan.specification));
+    DOPPEL_CHECK(take_flash(arguments, plan.specification));
     DOPPEL_CHECK(choose_arch(arguments, plan));
     DOPPEL_CHECK(choose_engine(arguments, plan));
     DOPPEL_CHECK(check_terminal(arguments, plan.specification));
@@ -227,8 +240,9 @@ Result<Plan> make_plan(const Arguments& arguments, const image::Catalog& catalog
     Specification whole = plan.specification;
     if (!plan.image.empty() && whole.kernel.empty()) whole.kernel = "kernel";
     DOPPEL_CHECK(machine::validate(whole));
-    if (!whole.initrd.empty() && plan.image.empty() && whole.kernel.empty() && whole.firmware.empty())
-        return fail(Error::usage("--initrd", "needs --kernel or --firmware"));
+    if (!whole.initrd.empty() && plan.image.empty() && whole.kernel.empty() && whole.firmware.empty() &&
+        whole.code_flash.path.empty())
+        return fail(Error::usage("--initrd", "needs --kernel, --firmware or --flash"));
     return plan;
 }
 

@@ -61,7 +61,20 @@ TEST_F(PlanTest, TakesAKernelForAMachine) {
     EXPECT_TRUE(s.no_reboot);
 }
 
-TEST_F(PlanTest, RunsFirmwareAlone) {
+TEST_F(PlanTest, TakesFlashOnceOrTwice) {
+    const auto once = plan({"--flash", "code.fd,ro"});
+    ASSERT_TRUE(once) << once.error().message();
+    EXPECT_EQ(once->level.why, "--flash is a machine's");
+    EXPECT_EQ(once->specification.code_flash, (machine::FlashChoice{"code.fd", true}));
+    const auto twice = plan({"--firmware", "fw", "--flash", "code.fd", "--flash=vars.fd", "tiny"});
+    ASSERT_TRUE(twice) << twice.error().message();
+    EXPECT_EQ(twice->specification.variable_flash, (machine::FlashChoice{"vars.fd", false}));
+    EXPECT_THAT(usage({"--flash", "a", "--flash", "b", "--flash", "c"}),
+                HasSubstr("--flash: is given more than twice"));
+    EXPECT_THAT(usage({"--flash", ",ro"}), HasSubstr("--flash: its value is empty"));
+}
+
+TEST_F(PlanTest, RunsFirmwareAloneOrBeforeAKernel) {
     EXPECT_EQ(plan({"--firmware", "fw.elf"})->specification.firmware, "fw.elf");
     EXPECT_EQ(plan({"--firmware", "fw.elf", "--kernel", "k"})->specification.kernel, "k");
     EXPECT_EQ(plan({"--firmware", "fw.elf", "tiny"})->image, "tiny");

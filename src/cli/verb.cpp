@@ -21,6 +21,8 @@ constexpr std::array kRunOptions{
     Option{"--append", 0, "TEXT", "the kernel's command line; added to an image's own"},
     Option{"--firmware", 0, "FILE", "what runs first, in M-mode (OpenSBI, U-Boot, a program): ELF or raw"},
     Option{"--irqchip", 0, "aia|plic", "interrupts by message and wire (aia), or by wire only (plic) (aia)"},
+    Option{"--flash", 0, "FILE[,ro]", "flash: first the one with code, then the one with variables", State::kBuilt,
+           true},
     Option{"--console", 0, "stdio|file:FILE|pty|socket:FILE|none", "where the console goes (stdio)"},
     Option{"--no-reboot", 0, "", "end when the guest reboots"},
     Option{"--gdb", 0, "PORT|FILE", "halt at the first instruction and let GDB connect, to 127.0.0.1:PORT or a socket"},

@@ -49,6 +49,7 @@ Result<> Machine::build() {
     }
     DOPPEL_CHECK(memory_.add_region(riscv64::map::kRam, ram_size()));
     DOPPEL_CHECK(memory_.add_region(riscv64::map::kBootRom, riscv64::map::kBootRomSize, /*writable=*/false));
+    DOPPEL_CHECK(add_flash());
     DOPPEL_TRY(loop_, EventLoop::create());
     timebase_ = std::make_unique<device::Timebase>(loop_->clock());
     DOPPEL_CHECK(watch_signals());
@@ -72,13 +73,27 @@ Result<> Machine::build() {
     };
     harts_ = std::make_unique<Harts>(specification_.cpus, *engine_, std::move(surroundings));
     auto hart_input = [this](unsigned hart, unsigned interrupt) { return harts_->line(hart, interrupt); };
+    std::vector<device::CfiFlash::Parts> flash;
+    for (const FlashBank& bank : flash_) flash.push_back({*bank.content, bank.file.get(), bank.read_only});
     auto on_finish = [this](device::Finish how) { finish(how); };
     DOPPEL_TRY(board_, riscv64::Board::create({memory_, ram_size(), *loop_, *timebase_, bus_, specification_.cpus,
-                                               specification_.irqchip, hart_input, on_finish}));
+                                               specification_.irqchip, hart_input, on_finish, std::move(flash)}));
     for (unsigned i = 0; i < harts_->count(); i++) {
         harts_->hart(i).interrupt_files = board_->interrupt_files(i);
         harts_->hart(i).vector.reset(specification_.vlen);
     }
+    return {};
+}
+
+Result<> Machine::add_flash() {
+    using namespace riscv64;
+    const auto& [code, variables] = std::tie(specification_.code_flash, specification_.variable_flash);
+    if (code.path.empty()) return {};
+    DOPPEL_TRY(auto first, open_flash_bank(code, FlashUse::kCode, {memory_, map::kFlash, map::kFlashBankSize}));
+    flash_.push_back(std::move(first));
+    DOPPEL_TRY(auto second, open_flash_bank(variables, FlashUse::kVariables,
+                                            {memory_, map::kFlash + map::kFlashBankSize, map::kFlashBankSize}));
+    flash_.push_back(std::move(second));
     return {};
 }
 
@@ -112,12 +127,16 @@ Result<Machine::Boot> Machine::read_parts() {
     if (!specification_.initrd.empty()) {
         DOPPEL_TRY(boot.initrd, boot_files_.read(specification_.initrd, "read initrd"));
     }
+    if (!flash_.empty()) boot.flash = riscv64::map::kFlash;
     DOPPEL_TRY(boot.layout, boot::plan_boot(boot.parts(), {riscv64::map::kRam, ram_size()}));
     return boot;
 }
 
 boot::BootParts Machine::Boot::parts() const {
-    return {.firmware = firmware ? &*firmware : nullptr, .kernel = kernel ? &*kernel : nullptr, .initrd = initrd};
+    return {.firmware = firmware ? &*firmware : nullptr,
+            .kernel = kernel ? &*kernel : nullptr,
+            .initrd = initrd,
+            .flash = flash};
 }
 
 Result<> Machine::load(Boot& boot) {
@@ -128,7 +147,8 @@ Result<> Machine::load(Boot& boot) {
                                                        .command_line = specification_.append,
                                                        .initrd_start = boot.layout.initrd_start,
                                                        .initrd_end = boot.layout.initrd_end,
-                                                       .host_firmware = !boot.firmware}));
+                                                       .host_firmware = !boot.firmware,
+                                                       .flash = !flash_.empty()}));
     DOPPEL_CHECK(boot::load_boot(memory_, boot.layout, boot.parts(), tree));
     if (!boot.firmware) return {};
     const auto rom =

@@ -14,6 +14,7 @@
 #include "machine/console_input.h"
 #include "machine/debug_target.h"
 #include "machine/gdb/server.h"
+#include "machine/flash_bank.h"
 #include "machine/harts.h"
 #include "machine/htif.h"
 #include "machine/riscv64_board.h"
@@ -44,12 +45,14 @@ class Machine {
         std::optional<boot::FirmwareImage> firmware;
         std::optional<boot::KernelImage> kernel;
         std::vector<uint8_t> initrd;
+        std::optional<uint64_t> flash;
         boot::BootLayout layout;
         boot::BootParts parts() const;
     };
 
     explicit Machine(Specification specification) : specification_(std::move(specification)) {}
     Result<> build();
+    Result<> add_flash();
     Result<> watch_signals();
     Result<Boot> read_parts();
     Result<> load(Boot& boot);
@@ -83,6 +86,7 @@ class Machine {
     device::Bus bus_;
     std::unique_ptr<cpu::Engine> engine_;
     std::unique_ptr<Harts> harts_;
+    std::vector<FlashBank> flash_;  // all of the board's banks, or none
     std::unique_ptr<riscv64::Board> board_;
     std::unique_ptr<ConsoleInput> console_input_;
     std::unique_ptr<DebugTarget> debug_target_;

@@ -54,6 +54,9 @@ Result<std::unique_ptr<Board>> Board::create(const BoardParts& parts) {
     auto rng = std::make_unique<device::virtio::PciTransport>(std::make_unique<device::virtio::rng::RngDevice>(),
                                                               parts.memory, parts.loop);
     DOPPEL_CHECK(board->pci_.add(kRngSlot, std::move(rng)));
+    for (const device::CfiFlash::Parts& bank : parts.flash) {
+        board->flash_.push_back(std::make_unique<device::CfiFlash>(bank));
+    }
     DOPPEL_CHECK(board->map_devices(parts.bus));
     return board;
 }
@@ -66,12 +69,19 @@ Result<> Board::map_devices(device::Bus& bus) {
     DOPPEL_CHECK(interrupts_->map(bus));
     DOPPEL_CHECK(bus.map(map::kUart, device::Uart16550::kSize, uart_, {1, 8}));
     DOPPEL_CHECK(bus.map(map::kPciConfig, pci_.ecam_size(), pci_.ecam(), {1, 8}));
+    for (size_t i = 0; i < flash_.size(); i++) {
+        DOPPEL_CHECK(bus.map(map::kFlash + i * map::kFlashBankSize, map::kFlashBankSize, *flash_[i], {1, 8}));
+    }
     const device::pci::Layout& layout = pci_.layout();
     DOPPEL_CHECK(bus.map(layout.window32_base, layout.window32_size, pci_.window32(), {1, 8}));
     return bus.map(layout.window64_base, layout.window64_size, pci_.window64(), {1, 8});
 }
 
 void Board::reset() {
+    for (const auto& bank : flash_) {
+        std::lock_guard guard(bank->lock());
+        bank->reset();
+    }
     for (device::Device* one :
          std::initializer_list<device::Device*>{&finisher_, &clint_, &sswi_, &uart_, &rtc_, &pci_.ecam()}) {
         std::lock_guard guard(one->lock());

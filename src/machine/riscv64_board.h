@@ -11,6 +11,7 @@
 #include "base/result.h"
 #include "device/aclint.h"
 #include "device/bus.h"
+#include "device/cfi_flash.h"
 #include "device/goldfish_rtc.h"
 #include "device/pci/host.h"
 #include "device/test_finisher.h"
@@ -36,6 +37,8 @@ inline constexpr uint64_t kAplicSupervisor = 0xd000000;
 inline constexpr uint64_t kUart = 0x10000000;
 inline constexpr uint64_t kImsicMachine = 0x24000000;
 inline constexpr uint64_t kImsicSupervisor = 0x28000000;
+inline constexpr uint64_t kFlash = 0x20000000;  // two banks, one behind the other
+inline constexpr uint64_t kFlashBankSize = uint64_t{32} << 20;
 inline constexpr uint64_t kPciConfig = 0x30000000;
 inline constexpr unsigned kPciBuses = 256;
 inline constexpr uint64_t kPciWindow32 = 0x40000000;
@@ -63,6 +66,7 @@ struct BoardParts {
     HartInput hart_input;
     // The test finisher's: called on a hart's thread, must not wait for harts.
     std::function<void(device::Finish)> finish;
+    std::vector<device::CfiFlash::Parts> flash;  // all banks, or none
 };
 
 // All devices but the harts.
@@ -87,6 +91,7 @@ class Board {
         std::string command_line;
         uint64_t initrd_start = 0, initrd_end = 0;  // equal: none
         bool host_firmware;                         // then there is no M-mode, and nothing of it is named
+        bool flash = false;
     };
     static Result<std::vector<uint8_t>> device_tree(const DeviceTreeContent& content);
 
@@ -98,6 +103,7 @@ class Board {
     device::Clint clint_;
     device::Sswi sswi_;
     std::unique_ptr<InterruptController> interrupts_;
+    std::vector<std::unique_ptr<device::CfiFlash>> flash_;
     device::Uart16550 uart_;
     device::GoldfishRtc rtc_;
     device::pci::Host pci_;

@@ -45,6 +45,7 @@ class Writer {
         write_hypervisor();
         write_power("poweroff", "syscon-poweroff", device::TestFinisher::kPass);
         write_power("reboot", "syscon-reboot", device::TestFinisher::kReset);
+        if (content_.flash) write_flash();
         write_soc();
         return tree_.finish();
     }
@@ -118,6 +119,14 @@ class Writer {
         tree_.property_u32("regmap", finisher_);
         tree_.property_u32("offset", 0);
         tree_.property_u32("value", value);
+    }
+
+    void write_flash() {
+        auto node = tree_.node(at("flash", map::kFlash));
+        tree_.property_string("compatible", "cfi-flash");
+        tree_.property_u64s("reg",
+                            {map::kFlash, map::kFlashBankSize, map::kFlash + map::kFlashBankSize, map::kFlashBankSize});
+        tree_.property_u32("bank-width", device::CfiFlash::kBusBytes);
     }
 
     void write_soc() {

@@ -27,8 +27,8 @@ constexpr std::array kConsoles{
     std::pair{std::string_view("stdio"), ConsoleKind::kStdio}, std::pair{std::string_view("file"), ConsoleKind::kFile},
     std::pair{std::string_view("pty"), ConsoleKind::kPty}, std::pair{std::string_view("socket"), ConsoleKind::kSocket},
     std::pair{std::string_view("none"), ConsoleKind::kNone}};
-constexpr size_t kMaxPath = 4095;       // PATH_MAX without its NUL
-constexpr size_t kMaxAppend = 65536;    // far beyond any kernel's COMMAND_LINE_SIZE
+constexpr size_t kMaxPath = 4095;     // PATH_MAX without its NUL
+constexpr size_t kMaxAppend = 65536;  // far beyond any kernel's COMMAND_LINE_SIZE
 constexpr size_t kMaxName = 64;
 constexpr uint64_t kPage = 4096;
 
@@ -104,13 +104,25 @@ Result<> check_debugger(const std::string& where) {
     uint16_t port = 0;
     const char* end = where.data() + where.size();
     if (digits && std::from_chars(where.data(), end, port).ec != std::errc())
-        return fail(Error::usage("--gdb", where + " is no port", "give 1 to 65535, 0 for any, or the path of a socket"));
+        return fail(
+            Error::usage("--gdb", where + " is no port", "give 1 to 65535, 0 for any, or the path of a socket"));
     return check_text("--gdb", where, kMaxSocketPath);
 }
 
+Result<> check_flash(const Specification& s) {
+    if (s.code_flash.path.empty() && !s.variable_flash.path.empty())
+        return fail(Error::usage("--flash", "the flash with the code is missing", "give it first"));
+    for (const FlashChoice* flash : {&s.code_flash, &s.variable_flash}) {
+        if (flash->path.empty() && flash->read_only) return fail(Error::usage("--flash", "a path is missing"));
+        DOPPEL_CHECK(check_text("--flash", flash->path, kMaxPath));
+    }
+    return {};
+}
+
 Result<> check_boot(const Specification& s) {
-    if (s.kernel.empty() && s.firmware.empty())
-        return fail(Error::usage("--kernel", "a machine needs something to start", "give --kernel or --firmware"));
+    if (s.kernel.empty() && s.firmware.empty() && s.code_flash.path.empty())
+        return fail(
+            Error::usage("--kernel", "a machine needs something to start", "give --kernel, --firmware or --flash"));
     return {};
 }
 
@@ -153,6 +165,16 @@ std::string text_of(const ConsoleChoice& console) {
     return text;
 }
 
+FlashChoice flash_from(std::string_view text) {
+    constexpr std::string_view kReadOnly = ",ro";
+    const bool read_only = text.ends_with(kReadOnly);
+    return {std::string(text.substr(0, text.size() - (read_only ? kReadOnly.size() : 0))), read_only};
+}
+
+std::string text_of(const FlashChoice& flash) {
+    return flash.path + (flash.read_only ? ",ro" : "");
+}
+
 Result<> validate(const Specification& s) {
     if (s.cpus < 1 || s.cpus > kMaxCpus)
         return fail(
@@ -169,6 +191,7 @@ Result<> validate(const Specification& s) {
     DOPPEL_CHECK(check_text("--initrd", s.initrd, kMaxPath));
     DOPPEL_CHECK(check_text("--append", s.append, kMaxAppend));
     DOPPEL_CHECK(check_text("--firmware", s.firmware, kMaxPath));
+    DOPPEL_CHECK(check_flash(s));
     DOPPEL_CHECK(check_console(s.console));
     DOPPEL_CHECK(check_debugger(s.gdb));
     if (!is_name(s.name))

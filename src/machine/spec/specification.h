@@ -28,7 +28,14 @@ struct ConsoleChoice {
     bool operator==(const ConsoleChoice&) const = default;
 };
 
-// At least one of `kernel` and `firmware`. Paths are UTF-8, relative to the working directory.
+// A file for a bank of flash; an empty path: none.
+struct FlashChoice {
+    std::string path;
+    bool read_only = false;
+    bool operator==(const FlashChoice&) const = default;
+};
+
+// At least one of `kernel`, `firmware` and `code_flash`. Paths are UTF-8, relative to the working directory.
 struct Specification {
     Architecture arch = Architecture::kRiscv64;
     EngineChoice engine = EngineChoice::kAuto;
@@ -40,6 +47,8 @@ struct Specification {
     std::string append;                     // the kernel's command line
     std::string firmware;                   // ELF or raw, starts in M-mode; empty: none, the host answers SBI calls
     Irqchip irqchip = Irqchip::kAia;
+    FlashChoice code_flash;                 // what is next to run when there is no kernel; its file is only read
+    FlashChoice variable_flash;             // only beside the other; its file is written to
     ConsoleChoice console;
     std::string gdb;         // where a debugger connects: a port of 127.0.0.1, or a socket's path; empty: nowhere
     bool no_reboot = false;  // a guest's reboot ends the machine instead
@@ -58,6 +67,9 @@ std::string_view name_of(Irqchip irqchip);
 // stdio, file:F, pty, socket:F, none.
 std::optional<ConsoleChoice> console_from(std::string_view text);
 std::string text_of(const ConsoleChoice& console);
+// FILE[,ro].
+FlashChoice flash_from(std::string_view text);
+std::string text_of(const FlashChoice& flash);
 
 // Every error is of kind kUsage and its subject is the option's name: "--cpus".
 Result<> validate(const Specification& specification);

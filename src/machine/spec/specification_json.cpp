@@ -60,6 +60,11 @@ Result<> take_word(const Json& value, std::string_view option, Parse parse, T& o
     return {};
 }
 
+// A path that ends with what says read-only has no text of its own.
+std::optional<FlashChoice> flash_choice(std::string_view text) {
+    return flash_from(text);
+}
+
 Result<> take_member(const std::string& key, const Json& value, Specification& s) {
     if (key == "arch") return take_word(value, "--arch", architecture_from, s.arch);
     if (key == "engine") return take_word(value, "--engine", engine_from, s.engine);
@@ -71,6 +76,8 @@ Result<> take_member(const std::string& key, const Json& value, Specification& s
     if (key == "append") return take(value, "--append", s.append);
     if (key == "firmware") return take(value, "--firmware", s.firmware);
     if (key == "irqchip") return take_word(value, "--irqchip", irqchip_from, s.irqchip);
+    if (key == "code_flash") return take_word(value, "--flash", flash_choice, s.code_flash);
+    if (key == "variable_flash") return take_word(value, "--flash", flash_choice, s.variable_flash);
     if (key == "console") return take_word(value, "--console", console_from, s.console);
     if (key == "gdb") return take(value, "--gdb", s.gdb);
     if (key == "no_reboot") return take(value, "--no-reboot", s.no_reboot);
@@ -107,6 +114,8 @@ std::string to_json(const Specification& s) {
                 {"append", s.append},
                 {"firmware", s.firmware},
                 {"irqchip", name_of(s.irqchip)},
+                {"code_flash", text_of(s.code_flash)},
+                {"variable_flash", text_of(s.variable_flash)},
                 {"console", text_of(s.console)},
                 {"gdb", s.gdb},
                 {"no_reboot", s.no_reboot},

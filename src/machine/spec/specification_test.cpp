@@ -27,6 +27,8 @@ Specification with_everything() {
     s.append = "console=ttyS0 \xc3\xa9\xe2\x82\xac\xf0\x9f\x90\xa7";
     s.console = {ConsoleKind::kFile, "/tmp/with:colon"};
     s.irqchip = Irqchip::kPlic;
+    s.code_flash = {"code,old.fd", true};
+    s.variable_flash = {"vars.fd", false};
     s.no_reboot = true;
     s.gdb = "/run/user/0/gdb";
     s.sandbox = false;
@@ -90,6 +92,20 @@ TEST(Specification, StartsAKernelOrFirmwareOrBoth) {
     EXPECT_EQ(changed([](auto& s) { s.kernel.clear(), s.firmware = "fw.elf", s.append = "x"; }), "accepted");
 }
 
+TEST(Specification, StartsWhatIsInFlash) {
+    EXPECT_EQ(changed([](auto& s) { s.kernel.clear(), s.code_flash.path = "code.fd"; }), "accepted");
+    EXPECT_EQ(changed([](auto& s) { s.variable_flash.path = "vars.fd"; }), "--flash");
+    EXPECT_EQ(changed([](auto& s) { s.code_flash.read_only = true; }), "--flash");
+    EXPECT_EQ(changed([](auto& s) { s.code_flash.path = std::string(5000, 'x'); }), "--flash");
+}
+
+TEST(Specification, ReadsEachFlash) {
+    EXPECT_EQ(flash_from("code.fd"), (FlashChoice{"code.fd", false}));
+    EXPECT_EQ(flash_from("a,b,ro"), (FlashChoice{"a,b", true}));
+    EXPECT_EQ(flash_from(",ro"), (FlashChoice{"", true}));
+    EXPECT_EQ(text_of(flash_from("code.fd,ro")), "code.fd,ro");
+}
+
 TEST(Specification, RefusesTextThatIsNotUtf8) {
     for (const char* bad : {"\x80", "\xc0\x80", "\xc3", "\xe0\x80\x80", "\xed\xa0\x80", "\xf0\x80\x80\x80",
                             "\xf4\x90\x80\x80", "\xf5\x80\x80\x80", "\xff"})
@@ -126,7 +142,7 @@ TEST(Specification, RefusesHostileJson) {
     EXPECT_THAT(error(R"({"kernel":"k","engine":"kvm"})"), HasSubstr("--engine"));
     EXPECT_THAT(error(R"({"kernel":"k","console":"tty"})"), HasSubstr("--console"));
     EXPECT_THAT(error(R"({"kernel":"k\u0000"})"), HasSubstr("NUL"));
-    EXPECT_THAT(error(R"({})"), HasSubstr("--kernel or --firmware"));
+    EXPECT_THAT(error(R"({})"), HasSubstr("--kernel, --firmware or --flash"));
     EXPECT_THAT(error(std::string(2 << 20, ' ')), HasSubstr("longer than 1 MiB"));
     EXPECT_THAT(error(std::string(1 << 19, '[')), HasSubstr("not one flat JSON object"));
 }
