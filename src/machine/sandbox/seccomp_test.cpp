@@ -145,6 +145,19 @@ TEST(Seccomp, LeavesWhatAMachineDoes) {
     EXPECT_EQ(outcome.signal, 0) << outcome.said;
 }
 
+TEST(Seccomp, LeavesOpenFilesWritable) {
+    TemporaryFolder folder;
+    const UniqueFd file(open((folder / "flash").c_str(), O_RDWR | O_CREAT, 0600));
+    const Outcome outcome = attempt_confined({}, [&] {
+        char back = 0;
+        const bool done = pwrite(file.get(), "x", 1, 4096) == 1 && fdatasync(file.get()) == 0 &&
+                          fsync(file.get()) == 0 && pread(file.get(), &back, 1, 4096) == 1;
+        return done && back == 'x' ? 0 : 1;
+    });
+    EXPECT_EQ(outcome.signal, 0) << outcome.said;
+    EXPECT_EQ(outcome.code, 0);
+}
+
 TEST(Seccomp, AllowsHostCodeToAnEngineThatMakesIt) {
     for (int call : {SYS_mprotect, SYS_mmap}) {
         const Outcome outcome = attempt_confined({.permissions = {.executable_memory = true}},
