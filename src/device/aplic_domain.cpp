@@ -23,7 +23,7 @@ constexpr uint64_t kIdelivery = 0, kIforce = 4, kIthreshold = 8, kTopi = 0x18, k
 constexpr uint32_t kFixed = 0x80000000, kEnable = 1 << 8, kMessages = 1 << 2;
 // sourcecfg. A domain has one child at most, so the index is 0.
 constexpr uint16_t kDelegate = 1 << 10;
-constexpr unsigned kInactive = 0, kDetached = 1, kEdge1 = 4, kEdge0 = 5, kLevel0 = 7;
+constexpr unsigned kInactive = 0, kDetached = 1, kEdge1 = 4, kLevel0 = 7;
 // target, genmsi. No hart has guests, so Guest Index is 0.
 constexpr unsigned kHartShift = 18;
 constexpr uint32_t kHartMask = ~uint32_t{0} << kHartShift, kPriorityMask = 0xff, kIdentityMask = 0x7ff;
@@ -154,7 +154,8 @@ void AplicDomain::write_number(uint64_t group, uint32_t source) {
             return set_pending(source);
         case kClearPending:
             return clear_pending(source);
-        default:
+        case kSetEnabled:
+        case kClearEnabled:
             if (!active(source)) return;
             set_bit(registers_.enabled, source, group == kSetEnabled);
             return settle(source);

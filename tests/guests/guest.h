@@ -8,7 +8,9 @@
 #define FINISHER 0x100000UL
 #define RTC 0x101000UL
 #define CLINT 0x2000000UL
-#define PLIC 0xc000000UL
+#define PLIC 0xc000000UL    // with --irqchip plic
+#define APLIC 0xc000000UL   // the machine-level domain
+#define IMSIC 0x24000000UL  // the machine-level interrupt files
 #define UART 0x10000000UL
 #define PCI_CONFIG 0x30000000UL
 #define PCI_WINDOW32 0x40000000UL
@@ -39,19 +41,45 @@ enum { MODE_U = 0, MODE_S = 1 };
 #define MSTATUS_MPRV (1UL << 17)
 #define MSTATUS_SUM (1UL << 18)
 
-#define csr_read(name)                                            \
-    ({                                                            \
-        uint64_t v_;                                              \
-        __asm__ volatile("csrr %0, " #name : "=r"(v_)::"memory"); \
-        v_;                                                       \
+#define STRING_(x) #x
+#define STRING(x) STRING_(x)
+#define csr_read(name)                                                   \
+    ({                                                                   \
+        uint64_t v_;                                                     \
+        __asm__ volatile("csrr %0, " STRING(name) : "=r"(v_)::"memory"); \
+        v_;                                                              \
     })
-#define csr_write(name, value) __asm__ volatile("csrw " #name ", %0" ::"r"((uint64_t)(value)) : "memory")
-#define csr_set(name, value) __asm__ volatile("csrs " #name ", %0" ::"r"((uint64_t)(value)) : "memory")
-#define csr_clear(name, value) __asm__ volatile("csrc " #name ", %0" ::"r"((uint64_t)(value)) : "memory")
+#define csr_write(name, value) __asm__ volatile("csrw " STRING(name) ", %0" ::"r"((uint64_t)(value)) : "memory")
+#define csr_set(name, value) __asm__ volatile("csrs " STRING(name) ", %0" ::"r"((uint64_t)(value)) : "memory")
+#define csr_clear(name, value) __asm__ volatile("csrc " STRING(name) ", %0" ::"r"((uint64_t)(value)) : "memory")
+// The hart's machine-level interrupt file (AIA); in numbers, as not every assembler knows the names.
+#define MISELECT 0x350
+#define MIREG 0x351
+#define MTOPEI 0x35c
+#define MTOPI 0xfb0
+#define EIDELIVERY 0x70
+#define EITHRESHOLD 0x72
+#define EIP(identity) (0x80 + (identity) / 64 * 2)
+#define EIE(identity) (0xc0 + (identity) / 64 * 2)
 #define fence() __asm__ volatile("fence iorw, iorw" ::: "memory")
 #define fence_i() __asm__ volatile("fence.i" ::: "memory")
 #define sfence_vma() __asm__ volatile("sfence.vma" ::: "memory")
 #define wfi() __asm__ volatile("wfi" ::: "memory")
+
+static inline uint64_t read_file(uint64_t number) {
+    csr_write(MISELECT, number);
+    return csr_read(MIREG);
+}
+static inline void write_file(uint64_t number, uint64_t value) {
+    csr_write(MISELECT, number);
+    csr_write(MIREG, value);
+}
+// The identity on top, 0 if there is none.
+static inline uint64_t claim_message(void) {
+    uint64_t top;
+    __asm__ volatile("csrrw %0, " STRING(MTOPEI) ", x0" : "=r"(top)::"memory");
+    return top >> 16;
+}
 
 struct frame {
     uint64_t x[32];
@@ -94,8 +122,6 @@ DEFINE_ACCESS(16, "lhu", "sh")
 DEFINE_ACCESS(32, "lwu", "sw")
 DEFINE_ACCESS(64, "ld", "sd")
 
-#define STRING_(x) #x
-#define STRING(x) STRING_(x)
 #define expect_equal(got, expected)                                                        \
     do {                                                                                   \
         uint64_t got_ = (uint64_t)(got), expected_ = (uint64_t)(expected);                 \
