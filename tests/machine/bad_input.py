@@ -163,5 +163,43 @@ def test_an_initrd_that_does_not_fit_is_refused():
         refuse(["--kernel", guest.tiny()[0], "--initrd", path, "--memory", "256M"], says="(?i)memory|fit")
 
 
+def test_raw_code_without_a_firmware_is_refused():
+    refuse(["--kernel", "u-boot.bin"], says="u-boot.bin: is not a kernel; .*--firmware", files={"u-boot.bin": b"\x93" * 5000})
+    refuse(["--kernel", "text", "--firmware", "fw"], says="text: is a text file",
+           files={"fw": b"\x93" * 5000, "text": b"This is no code.\n" * 1000})
+
+
+def test_a_kernel_as_firmware_is_refused():
+    refuse(["--firmware", guest.tiny()[0]], says="is a Linux kernel.*--kernel")
+
+
+def test_flash_that_cannot_be_is_refused():
+    refuse(["--flash", "none"], says="read flash: none: .*[Nn]o such file")
+    refuse(["--flash", "/etc"], says="read flash: /etc: it is not a regular file")
+    refuse(["--flash", "/dev/zero"], says="read flash: /dev/zero: it is not a regular file")
+    refuse(["--flash", "large"], says="read flash: large: it has 33554433 bytes, more than the 32M of the flash",
+           files={"large": bytes((32 << 20) + 1)})
+    refuse(["--flash", "code", "--flash", "large"], says="read flash: large: ",
+           files={"code": b"x", "large": bytes((32 << 20) + 1)})
+    refuse(["--flash", "a", "--flash", "b", "--flash", "c"], USAGE, "--flash")
+    refuse(["--flash", ",ro"], USAGE, "--flash")
+
+
+def test_flash_of_another_machine_is_refused():
+    with guest.surroundings() as around:
+        variables = around.folder / "vars"
+        variables.write_bytes(b"")
+        code = around.folder / "code"
+        code.write_bytes(b"\x6f\0\0\0")  # j .
+        flash = ["--flash", code, "--flash", variables]
+        with guest.Machine(*flash, "--console", f"file:{around.folder / 'console'}", on_terminal=False) as machine:
+            deadline = guest.time.monotonic() + guest.PATIENCE
+            while not (around.folder / "console").exists() and guest.time.monotonic() < deadline:
+                guest.time.sleep(0.05)
+            refuse(flash, says="vars: another machine writes to it")
+            refuse(["--flash", code, "--flash", f"{variables},ro", "--kernel", "none"], says="none")
+            guest.end_by_signal(machine, 15)
+
+
 if __name__ == "__main__":
     guest.main(globals())
