@@ -64,6 +64,11 @@ DebugTarget::DebugTarget(Harts& harts, memory::GuestMemory& memory, device::Time
     halted_at_ = timebase_.now();
 }
 
+void DebugTarget::harts_started() {
+    // They stand only when their threads have come so far.
+    if (!running_) harts_.pause();
+}
+
 std::string DebugTarget::thread_info(unsigned thread) {
     if (running_) return fmt::format("hart {}", thread);
     return fmt::format("hart {}, {}, {}-mode", thread, name_of(harts_.state_of(thread)),

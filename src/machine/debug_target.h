@@ -28,6 +28,9 @@ class DebugTarget final : public gdb::Target {
     // All of it outlives the target.
     DebugTarget(Harts& harts, memory::GuestMemory& memory, device::Timebase& timebase, DebugControl control);
 
+    // After each Harts::start.
+    void harts_started();
+
     unsigned thread_count() const override { return harts_.count(); }
     std::string thread_info(unsigned thread) override;
     bool running() const override { return running_; }

@@ -238,6 +238,7 @@ Result<Machine::End> Machine::run_once() {
         harts_->start({.entry = boot.firmware ? riscv64::map::kBootRom : boot.layout.entry,
                        .device_tree = boot.layout.device_tree,
                        .host_firmware = !boot.firmware});
+        if (debug_target_) debug_target_->harts_started();
     }
     loop_->run();
     harts_->stop();
