@@ -26,12 +26,12 @@ test: ## every test: release build, then the unit tests again under ASan and UBS
 	@scripts/setup build test
 	$(call build,release)
 	$(CTEST) --test-dir build/release -LE long
-	$(call build,sanitize)
+	$(call build,sanitize) --target unit_tests
 	$(CTEST) --test-dir build/sanitize -L unit
 
 # ThreadSanitizer of GCC 12 needs the address layout that setarch gives it.
 test-long: test ## test, and: unit tests under TSan, every fuzzer for FUZZ_SECONDS (60), the long tests
-	$(call build,tsan)
+	$(call build,tsan) --target unit_tests
 	setarch -R $(CTEST) --test-dir build/tsan -L unit
 	$(call build,fuzz)
 	scripts/fuzz build/fuzz $(FUZZ_SECONDS)

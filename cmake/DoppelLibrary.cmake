@@ -1,3 +1,6 @@
+# Builds every folder's unit tests and nothing else.
+add_custom_target(unit_tests)
+
 # doppel_library(NAME [LINK target...]): the folder src/NAME as the library doppel_NAME ('/' becomes '_').
 # By file name: X_test.cpp joins the folder's unit tests, X_fuzzer.cpp is a libFuzzer target, X_bench.cpp a micro-benchmark,
 # X_main.cpp belongs to an executable; every other .cpp is the library. tests/floors checks that no include climbs a floor.
@@ -27,6 +30,7 @@ function(doppel_library name)
   if(tests AND NOT DOPPEL_FUZZ)
     add_executable(${target}_test ${tests})
     target_link_libraries(${target}_test PRIVATE ${target} GTest::gtest GTest::gmock GTest::gtest_main)
+    add_dependencies(unit_tests ${target}_test)
     add_test(NAME unit.${name} COMMAND ${target}_test --gtest_brief=1)
     set_tests_properties(unit.${name} PROPERTIES LABELS unit)
   endif()

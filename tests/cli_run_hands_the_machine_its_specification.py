@@ -35,7 +35,8 @@ with launcher() as doppel:
     check(answer["pid"] == process.pid, answer)
     check(answer["specification"] == {"arch": "riscv64", "engine": "interpret", "cpus": 3, "memory": 1 << 30, "kernel": "Image",
                                       "initrd": "", "append": 'a "b" \u20ac', "firmware": "", "irqchip": "plic", "console": "file:log",
-                                      "no_reboot": True, "gdb": "", "sandbox": True, "vlen": 0, "name": ""}, answer)
+                                      "no_reboot": True, "code_flash": "", "variable_flash": "",
+                                      "gdb": "", "sandbox": True, "vlen": 0, "name": ""}, answer)
 
     # An image that cannot be made fails the run; what the maker prints is no guest's output.
     doppel.put_beside("doppel-image", IMAGE_MAKER)

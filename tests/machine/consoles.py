@@ -54,7 +54,7 @@ def test_a_file_console_holds_the_guests_output():
 def test_a_socket_console_speaks_both_ways_and_goes_with_the_machine():
     with guest.surroundings() as around:
         path = around.folder / "console"
-        with Machine("--firmware", guest.program("uart_input"), "--console", f"socket:{path}", on_terminal=False) as machine:
+        with Machine("--firmware", guest.program("uart_input"), "--irqchip", "plic", "--console", f"socket:{path}", on_terminal=False) as machine:
             wait_for(path.exists, "no socket", machine)
             check(stat.S_IMODE(path.stat().st_mode) & 0o077 == 0, "others may speak with the guest:", oct(path.stat().st_mode))
             with socket.socket(socket.AF_UNIX) as client:
@@ -70,7 +70,7 @@ def test_a_socket_console_speaks_both_ways_and_goes_with_the_machine():
 
 
 def test_a_pty_console_says_where_it_is_and_speaks_both_ways():
-    with Machine("--firmware", guest.program("uart_input"), "--console", "pty", on_terminal=False) as machine:
+    with Machine("--firmware", guest.program("uart_input"), "--irqchip", "plic", "--console", "pty", on_terminal=False) as machine:
         path = machine.expect(rb"(/dev/pts/\d+)").group(1).decode()
         terminal = os.open(path, os.O_RDWR | os.O_NOCTTY)
         check(not termios.tcgetattr(terminal)[3] & termios.ECHO, "the pty echoes the guest's output back to it")
