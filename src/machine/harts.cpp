@@ -1,7 +1,10 @@
 #include "machine/harts.h"
 
+#include <fmt/format.h>
+
 #include <array>
 #include <chrono>
+#include <system_error>
 
 #include "base/entropy.h"
 #include "isa/riscv/csr.h"
@@ -72,9 +75,17 @@ uint64_t Harts::retired() const {
     return sum;
 }
 
-void Harts::create_threads() {
-    for (unsigned i = 0; i < count(); i++) harts_[i]->thread = std::thread([this, i] { run_thread(i); });
+Result<> Harts::create_threads() {
+    for (unsigned i = 0; i < count(); i++) {
+        try {
+            harts_[i]->thread = std::thread([this, i] { run_thread(i); });
+        } catch (const std::system_error& problem) {
+            return fail(Error{"start the machine", fmt::format("the thread of hart {}", i), problem.code().message(),
+                              "ask for fewer --cpus, or raise the limit of processes (ulimit -u)"});
+        }
+    }
     for (auto& one : harts_) wait_for_rest(*one);
+    return {};
 }
 
 void Harts::start(const HartStart& start) {

@@ -9,6 +9,7 @@
 #include <thread>
 #include <vector>
 
+#include "base/result.h"
 #include "cpu/vcpu.h"
 #include "device/interrupt.h"
 #include "device/timebase.h"
@@ -57,7 +58,7 @@ class Harts final : private firmware::Services {
 
     // The harts' threads, which wait for `start` until the object goes: a confined process can make none later. Once,
     // first of all; every thread is there when it returns.
-    void create_threads();
+    Result<> create_threads();
     // Brings all harts to their reset state and lets them run. Only while stopped.
     void start(const HartStart& start);
     // When it returns no guest code runs.
@@ -70,8 +71,8 @@ class Harts final : private firmware::Services {
     void pause();
     // Lets all harts go on.
     void resume();
-    // A motion for each hart; paused before. A hart that steps, or stops at one of the debug points, stays, is noted and
-    // reported by HartSurroundings::debug_stop. A stopped hart's step is done at once.
+    // A motion for each hart; paused before. A hart that steps, or stops at one of the debug points, stays, is noted
+    // and reported by HartSurroundings::debug_stop. A stopped hart's step is done at once.
     void resume(std::span<const HartMotion> motions);
     // What was noted since the last resume.
     std::vector<HartStop> take_debug_stops();
