@@ -32,7 +32,7 @@ test: ## every test: release build, then the unit tests again under ASan and UBS
 # ThreadSanitizer of GCC 12 needs the address layout that setarch gives it.
 test-long: test ## test, and: unit tests under TSan, every fuzzer for FUZZ_SECONDS (60), the long tests
 	$(call build,tsan) --target unit_tests
-	setarch -R $(CTEST) --test-dir build/tsan -L unit
+	TSAN_OPTIONS=suppressions=$(CURDIR)/scripts/tsan-suppressions setarch -R $(CTEST) --test-dir build/tsan -L unit
 	$(call build,fuzz)
 	scripts/fuzz build/fuzz $(FUZZ_SECONDS)
 	ctest --output-on-failure --test-dir build/release -L long

@@ -7,10 +7,11 @@
 
 namespace doppel::device {
 
-// A device knows no board, no engine, no transport and no file format. The bus calls read and write under `lock()`, on a vCPU's
-// thread; a device's own callbacks (event loop) take the lock themselves. Lock order: device, interrupt controller, vCPU.
-// Offsets lie inside the mapped range; `bytes` is 1, 2, 4 or 8 and within the widths of the mapping; accesses may be misaligned
-// only where the mapping says so. A wild value is ignored or answered as the device's manual says, never an abort.
+// A device knows no board, no engine, no transport and no file format. The bus calls read and write under `lock()`, on
+// a vCPU's thread; a device's own callbacks (event loop) take the lock themselves. Lock order: device, interrupt
+// controller, vCPU. Offsets lie inside the mapped range; `bytes` is 1, 2, 4 or 8 and within the widths of the mapping;
+// accesses may be misaligned only where the mapping says so. A wild value is ignored or answered as the device's manual
+// says, never an abort.
 class Device {
   public:
     virtual ~Device() = default;

@@ -5,16 +5,17 @@
 
 namespace doppel::device {
 
-// Something with numbered, level-triggered inputs. Thread-safe; called with the raising device's lock held, so an implementation
-// takes at most its own lock (order: device, then interrupt controller, then vCPU).
+// Something with numbered, level-triggered inputs. Thread-safe; called with the raising device's lock held, so an
+// implementation takes at most its own lock (order: device, then interrupt controller, then vCPU).
 class InterruptSink {
   public:
     virtual ~InterruptSink() = default;
     virtual void set_level(uint32_t input, bool level) = 0;
 };
 
-// Where message-signalled interrupts go: a 32-bit little-endian store of `data` to `address` (PCI 3.0, 6.8). Thread-safe; called
-// with the raising device's lock held, so the same order of locks holds. Addresses come from the guest and may be anything.
+// Where message-signalled interrupts go: a 32-bit little-endian store of `data` to `address` (PCI 3.0, 6.8).
+// Thread-safe; called with the raising device's lock held, so the same order of locks holds. Addresses come from the
+// guest and may be anything.
 class MsiSink {
   public:
     virtual ~MsiSink() = default;

@@ -1,9 +1,10 @@
 // Concrete<N>: a value of N bits as definitions see it when they are executed rather than translated.
 //
-// Instruction definitions are templates over an evaluator, and through it over the type of values. Interpreting evaluates them
-// over Concrete<N>, which is an unsigned integer with these operations and nothing else; translating evaluates the same text over
-// IR values that offer the same ones. There are no implicit conversions: widths change by trunc, zext and sext, and signedness is
-// part of the operation's name. Shift and rotate amounts are taken modulo the width.
+// Instruction definitions are templates over an evaluator, and through it over the type of values. Interpreting
+// evaluates them over Concrete<N>, which is an unsigned integer with these operations and nothing else; translating
+// evaluates the same text over IR values that offer the same ones. There are no implicit conversions: widths change by
+// trunc, zext and sext, and signedness is part of the operation's name. Shift and rotate amounts are taken modulo the
+// width.
 #pragma once
 
 #include <bit>
@@ -71,8 +72,12 @@ struct Concrete {
     friend constexpr Concrete sar(Concrete a, Concrete by) {
         return make(static_cast<uint64_t>(static_cast<int64_t>(a.as_signed()) >> (by.bits & (N - 1))));
     }
-    friend constexpr Concrete rotl(Concrete a, Concrete by) { return make(std::rotl(a.bits, static_cast<int>(by.bits & (N - 1)))); }
-    friend constexpr Concrete rotr(Concrete a, Concrete by) { return make(std::rotr(a.bits, static_cast<int>(by.bits & (N - 1)))); }
+    friend constexpr Concrete rotl(Concrete a, Concrete by) {
+        return make(std::rotl(a.bits, static_cast<int>(by.bits & (N - 1))));
+    }
+    friend constexpr Concrete rotr(Concrete a, Concrete by) {
+        return make(std::rotr(a.bits, static_cast<int>(by.bits & (N - 1))));
+    }
 
     friend constexpr Concrete<1> eq(Concrete a, Concrete b) { return Concrete<1>(a.bits == b.bits); }
     friend constexpr Concrete<1> ne(Concrete a, Concrete b) { return Concrete<1>(a.bits != b.bits); }
@@ -82,8 +87,12 @@ struct Concrete {
     friend constexpr Concrete select(Concrete<1> condition, Concrete a, Concrete b) { return condition.bits ? a : b; }
 
     // Zero input gives N.
-    friend constexpr Concrete count_leading_zeros(Concrete a) { return make(static_cast<unsigned>(std::countl_zero(a.bits))); }
-    friend constexpr Concrete count_trailing_zeros(Concrete a) { return make(static_cast<unsigned>(std::countr_zero(a.bits))); }
+    friend constexpr Concrete count_leading_zeros(Concrete a) {
+        return make(static_cast<unsigned>(std::countl_zero(a.bits)));
+    }
+    friend constexpr Concrete count_trailing_zeros(Concrete a) {
+        return make(static_cast<unsigned>(std::countr_zero(a.bits)));
+    }
     friend constexpr Concrete count_ones(Concrete a) { return make(static_cast<unsigned>(std::popcount(a.bits))); }
     friend constexpr Concrete byte_reverse(Concrete a) {
         if constexpr (N == 64) return make(__builtin_bswap64(a.bits));
@@ -101,7 +110,8 @@ struct Concrete {
     friend constexpr Concrete mul_high_signed_unsigned(Concrete a, Concrete b) {
         return make(static_cast<uint64_t>((static_cast<__int128>(a.as_signed()) * static_cast<__int128>(b.bits)) >> N));
     }
-    // Total functions: dividing by zero gives all ones, its remainder is the dividend; the signed overflow gives the dividend and 0.
+    // Total functions: dividing by zero gives all ones, its remainder is the dividend; the signed overflow gives the
+    // dividend and 0.
     friend constexpr Concrete udiv(Concrete a, Concrete b) { return b.bits == 0 ? make(~U{0}) : make(a.bits / b.bits); }
     friend constexpr Concrete urem(Concrete a, Concrete b) { return b.bits == 0 ? a : make(a.bits % b.bits); }
     friend constexpr Concrete sdiv(Concrete a, Concrete b) {

@@ -214,11 +214,13 @@ TEST_F(RunnerInterrupt, EndlessTrapsObeyARequestedExit) {
     put_halfword(kPage, 0), put_halfword(kPage + 2, 0);
     hart.csr.mtvec = hart.pc = kPage;
     for (uint64_t budget : {uint64_t{1}, kForever}) {
-        std::thread other([&] { vcpu->request_exit(); });
-        EXPECT_EQ(vcpu->run(budget), ExitReason::kAttention);
-        other.join();
+        // Again until a run has trapped: the request may come before the run looks for the first time.
+        for (hart.csr.mcause = 0; hart.csr.mcause != cause::kIllegalInstruction;) {
+            std::thread other([&] { vcpu->request_exit(); });
+            EXPECT_EQ(vcpu->run(budget), ExitReason::kAttention);
+            other.join();
+        }
     }
-    EXPECT_EQ(hart.csr.mcause, cause::kIllegalInstruction);
     EXPECT_EQ(hart.retired, 0u);
 }
 

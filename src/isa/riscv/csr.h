@@ -25,8 +25,8 @@ std::string_view csr_name(uint32_t number);
 std::optional<uint64_t> csr_read(Hart& hart, const Environment& environment, uint32_t number);
 // False: illegal, nothing changed. Fields take what they can (WARL).
 [[nodiscard]] bool csr_write(Hart& hart, uint32_t number, uint64_t value);
-// Writes the bits in `mask` of mip, mvip or sip in one step: controllers and other harts change other bits meanwhile. False
-// as for csr_write.
+// Writes the bits in `mask` of mip, mvip or sip in one step: controllers and other harts change other bits meanwhile.
+// False as for csr_write.
 [[nodiscard]] bool csr_write_interrupts(Hart& hart, uint32_t number, uint64_t value, uint64_t mask);
 // Whether the register may be written at all in the present privilege (checked before a read-modify-write).
 bool csr_writable(const Hart& hart, uint32_t number);

@@ -40,7 +40,8 @@ struct Decoded {
     Operands operands;
 };
 
-// The length in bytes that the lowest two bits announce: 2 or 4 (longer formats are reserved and decode as illegal, 4 bytes).
+// The length in bytes that the lowest two bits announce: 2 or 4 (longer formats are reserved and decode as illegal, 4
+// bytes).
 constexpr unsigned length_of(uint32_t insn) {
     return (insn & 3) == 3 ? 4 : 2;
 }

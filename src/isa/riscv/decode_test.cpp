@@ -21,10 +21,11 @@ void for_each_line(Check check) {
 TEST(DecodeTable, HasTheExtensionsOfTheHart) {
     std::set<std::string_view> extensions;
     for_each_line([&](InstructionId, const InstructionInfo& line) { extensions.insert(line.extension); });
-    EXPECT_EQ(extensions, (std::set<std::string_view>{
-                              "I",           "M",    "A",    "F",    "D",      "C",      "Zicsr",  "Zifencei",
-                              "Zihintpause", "Zba",  "Zbb",  "Zbs",  "Zicond", "Zicbom", "Zicboz", "Svinval",
-                              "Zbc",         "Zbkb", "Zbkx", "Zkne", "Zknd",   "Zknh",   "Zksed",  "Zksh", "V"}));
+    EXPECT_EQ(extensions,
+              (std::set<std::string_view>{"I",        "M",           "A",    "F",    "D",    "C",      "Zicsr",
+                                          "Zifencei", "Zihintpause", "Zba",  "Zbb",  "Zbs",  "Zicond", "Zicbom",
+                                          "Zicboz",   "Svinval",     "Zbc",  "Zbkb", "Zbkx", "Zkne",   "Zknd",
+                                          "Zknh",     "Zksed",       "Zksh", "V"}));
 }
 
 TEST(DecodeTable, NamesEachInstructionOnce) {

@@ -84,8 +84,8 @@ struct ControlRegisters {
     uint64_t miselect = 0, siselect = 0;
     // A running counter shows `retired` plus its offset, an inhibited one its value.
     uint64_t mcycle = 0, minstret = 0;
-    // Open to S-mode from reset, whose value the specification leaves to the implementation: kernels that find Zkr in the
-    // device tree use `seed` although older firmware (OpenSBI before 1.4) does not know of it.
+    // Open to S-mode from reset, whose value the specification leaves to the implementation: kernels that find Zkr in
+    // the device tree use `seed` although older firmware (OpenSBI before 1.4) does not know of it.
     uint64_t mseccfg = mseccfg::kSseed;
     uint8_t fflags = 0, frm = 0;
     std::array<uint8_t, kPmpEntries> pmpcfg{};

@@ -7,11 +7,12 @@
 
 namespace doppel::isa::riscv {
 
-// The operands of one decoded instruction, in the form that definitions and engines use. Register fields that a format lacks are 0.
+// The operands of one decoded instruction, in the form that definitions and engines use. Register fields that a format
+// lacks are 0.
 struct Operands {
-    int32_t imm = 0;       // immediate, shift amount, CSR number, fence sets; aq/rl for atomics; rm and rs3 for float
-    uint8_t rd = 0;        // integer or float register by the instruction
-    uint8_t rs1 = 0;       // also the 5-bit immediate of the CSR instructions
+    int32_t imm = 0;  // immediate, shift amount, CSR number, fence sets; aq/rl for atomics; rm and rs3 for float
+    uint8_t rd = 0;   // integer or float register by the instruction
+    uint8_t rs1 = 0;  // also the 5-bit immediate of the CSR instructions
     uint8_t rs2 = 0;
     uint8_t position = 0;  // an engine's own: where the instruction stands in its block, in halfwords
 
@@ -29,12 +30,12 @@ constexpr int32_t sign_extend(uint32_t value, unsigned width) {
     return static_cast<int32_t>(value << (32 - width)) >> (32 - width);
 }
 
-// A format: decode() and the assembly operands, where %d %1 %2 %3 are integer registers, %D %S %T %U float registers (rd, rs1,
-// rs2, rs3), %i the immediate, %u the immediate as an upper-20 value, %t a pc-relative target, %c a CSR, %z the CSR immediate,
-// %p the predecessor and %q the successor set of a fence, %m a rounding mode unless dynamic; %V %W %Y vector registers (vd or
-// vs3, vs1, vs2), %M ", v0.t" when masked, %v a vtype, %s the 5-bit immediate of rs1's bits with its sign, %N the number of
-// fields, which is written into the mnemonic. Compressed formats fill in the
-// operands of the instruction that they stand for and are written as that instruction's short form.
+// A format: decode() and the assembly operands, where %d %1 %2 %3 are integer registers, %D %S %T %U float registers
+// (rd, rs1, rs2, rs3), %i the immediate, %u the immediate as an upper-20 value, %t a pc-relative target, %c a CSR, %z
+// the CSR immediate, %p the predecessor and %q the successor set of a fence, %m a rounding mode unless dynamic; %V %W
+// %Y vector registers (vd or vs3, vs1, vs2), %M ", v0.t" when masked, %v a vtype, %s the 5-bit immediate of rs1's bits
+// with its sign, %N the number of fields, which is written into the mnemonic. Compressed formats fill in the operands
+// of the instruction that they stand for and are written as that instruction's short form.
 struct OperandFormat {
     Operands (*decode)(uint32_t insn);
     const char* syntax;
@@ -70,7 +71,8 @@ constexpr int32_t imm_b(uint32_t i) {
     return sign_extend(bits(i, 31, 31) << 12 | bits(i, 7, 7) << 11 | bits(i, 30, 25) << 5 | bits(i, 11, 8) << 1, 13);
 }
 constexpr int32_t imm_j(uint32_t i) {
-    return sign_extend(bits(i, 31, 31) << 20 | bits(i, 19, 12) << 12 | bits(i, 20, 20) << 11 | bits(i, 30, 21) << 1, 21);
+    return sign_extend(bits(i, 31, 31) << 20 | bits(i, 19, 12) << 12 | bits(i, 20, 20) << 11 | bits(i, 30, 21) << 1,
+                       21);
 }
 // Registers x8 to x15 of the compressed formats.
 constexpr uint8_t short_low(uint32_t i) {
@@ -95,8 +97,8 @@ constexpr int32_t c_double(uint32_t i) {
     return static_cast<int32_t>(bits(i, 12, 10) << 3 | bits(i, 6, 5) << 6);
 }
 constexpr int32_t c_branch(uint32_t i) {
-    return sign_extend(bits(i, 12, 12) << 8 | bits(i, 6, 5) << 6 | bits(i, 2, 2) << 5 | bits(i, 11, 10) << 3 | bits(i, 4, 3) << 1,
-                       9);
+    return sign_extend(
+        bits(i, 12, 12) << 8 | bits(i, 6, 5) << 6 | bits(i, 2, 2) << 5 | bits(i, 11, 10) << 3 | bits(i, 4, 3) << 1, 9);
 }
 constexpr int32_t c_jump(uint32_t i) {
     return sign_extend(bits(i, 12, 12) << 11 | bits(i, 8, 8) << 10 | bits(i, 10, 9) << 8 | bits(i, 6, 6) << 7 |
@@ -119,18 +121,18 @@ constexpr int32_t c_addi4spn(uint32_t i) {
     return static_cast<int32_t>(bits(i, 12, 11) << 4 | bits(i, 10, 7) << 6 | bits(i, 6, 6) << 2 | bits(i, 5, 5) << 3);
 }
 constexpr int32_t c_addi16sp(uint32_t i) {
-    return sign_extend(bits(i, 12, 12) << 9 | bits(i, 6, 6) << 4 | bits(i, 5, 5) << 6 | bits(i, 4, 3) << 7 | bits(i, 2, 2) << 5,
-                       10);
+    return sign_extend(
+        bits(i, 12, 12) << 9 | bits(i, 6, 6) << 4 | bits(i, 5, 5) << 6 | bits(i, 4, 3) << 7 | bits(i, 2, 2) << 5, 10);
 }
 
 constexpr Operands make(int32_t imm, uint8_t rd = 0, uint8_t rs1 = 0, uint8_t rs2 = 0) {
     return {imm, rd, rs1, rs2};
 }
 
+// clang-format off
 #define DOPPEL_FORMAT(name, syntax, ...) \
     inline constexpr OperandFormat name{[](uint32_t i) -> Operands { (void)i; return make(__VA_ARGS__); }, syntax};
 
-// clang-format off
 DOPPEL_FORMAT(None,    "",                0)
 DOPPEL_FORMAT(R,       "%d, %1, %2",      0, rd(i), rs1(i), rs2(i))
 DOPPEL_FORMAT(RsRs,    "%1, %2",          0, 0, rs1(i), rs2(i))

@@ -1,5 +1,6 @@
 // The definitions of all instructions: one function template each, over the evaluator.
 //
+// clang-format off
 // An evaluator E executes (interpreter) or records (translator) what a definition says. It offers:
 //   Word<N>                        a value of N bits: Concrete<N>, or an IR value with the same operations (isa/concrete.h)
 //   constant<N>(number)            a Word<N>
@@ -21,6 +22,7 @@
 //   configure_vector<Function>(k, arguments...)   one of vector.h's that configure; k(Word<64>) gets vl
 //   illegal()
 // Continuations k run at once, or not at all when the instruction traps.
+// clang-format on
 #pragma once
 
 #include "isa/riscv/semantics_atomic.h"

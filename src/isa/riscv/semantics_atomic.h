@@ -1,5 +1,6 @@
 // A: load-reserved, store-conditional, atomic memory operations.
-// Source: RISC-V unprivileged manual, chapter "A". The aq and rl bits (o.imm) ask for less than what every engine gives.
+// Source: RISC-V unprivileged manual, chapter "A". The aq and rl bits (o.imm) ask for less than what every engine
+// gives.
 #pragma once
 
 #include "isa/riscv/operands.h"
@@ -45,7 +46,7 @@ void atomic_double(E& e, const Operands& o, AtomicOperation operation) {
     e.template atomic<64>(operation, e.x(o.rs1), e.x(o.rs2), [&](auto old) { e.set_x(o.rd, old); });
 }
 
-#define DEFINE(name) \
+#define DEFINE(name)   \
     template <class E> \
     inline void name([[maybe_unused]] E& e, [[maybe_unused]] const Operands& o)
 

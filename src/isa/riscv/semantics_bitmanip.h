@@ -7,7 +7,7 @@
 
 namespace doppel::isa::riscv::semantics {
 
-#define DEFINE(name) \
+#define DEFINE(name)   \
     template <class E> \
     inline void name([[maybe_unused]] E& e, [[maybe_unused]] const Operands& o)
 

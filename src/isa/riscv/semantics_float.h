@@ -14,7 +14,8 @@ using fp::Binary64;
 // The shapes of float instructions; F is the format, Function one of isa/float/float.h.
 template <class F, auto Function, class E>
 void float_unary(E& e, const Operands& o) {
-    e.with_rounding(o.rm(), [&](auto r) { e.template set_f<F>(o.rd, e.template rounded<Function>(r, e.template f<F>(o.rs1))); });
+    e.with_rounding(
+        o.rm(), [&](auto r) { e.template set_f<F>(o.rd, e.template rounded<Function>(r, e.template f<F>(o.rs1))); });
 }
 template <class F, auto Function, class E>
 void float_binary(E& e, const Operands& o) {
@@ -37,7 +38,8 @@ void float_select(E& e, const Operands& o) {
 }
 template <class F, auto Function, class E>
 void float_compare(E& e, const Operands& o) {
-    e.with_float([&] { set_bit(e, o.rd, e.template flagged<Function>(e.template f<F>(o.rs1), e.template f<F>(o.rs2))); });
+    e.with_float(
+        [&] { set_bit(e, o.rd, e.template flagged<Function>(e.template f<F>(o.rs1), e.template f<F>(o.rs2))); });
 }
 template <class F, auto Function, class E>
 void float_to_word(E& e, const Operands& o) {
@@ -71,10 +73,11 @@ void float_sign(E& e, const Operands& o, Sign sign) {
     });
 }
 
-#define DEFINE(name) \
+#define DEFINE(name)   \
     template <class E> \
     inline void name([[maybe_unused]] E& e, [[maybe_unused]] const Operands& o)
 
+// clang-format off
 // Everything that both formats have; S is the suffix.
 #define DEFINE_FORMAT(S, F) \
     DEFINE(fmadd_##S)   { float_fused<F, &fp::fmadd<F>>(e, o); } \
@@ -104,7 +107,6 @@ void float_sign(E& e, const Operands& o, Sign sign) {
     DEFINE(fcvt_##S##_l)  { double_word_to_float<F, &fp::from_integer<F, int64_t>>(e, o); } \
     DEFINE(fcvt_##S##_lu) { double_word_to_float<F, &fp::from_integer<F, uint64_t>>(e, o); }
 
-// clang-format off
 DEFINE_FORMAT(s, Binary32)
 DEFINE_FORMAT(d, Binary64)
 

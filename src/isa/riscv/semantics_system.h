@@ -1,5 +1,6 @@
 // Fences, CSR instructions, environment calls, privileged instructions, cache-block operations.
-// Source: RISC-V unprivileged manual, chapters "Zicsr", "Zifencei", "CMO"; privileged manual, "Svinval" and the instruction chapters.
+// Source: RISC-V unprivileged manual, chapters "Zicsr", "Zifencei", "CMO"; privileged manual, "Svinval" and the
+// instruction chapters.
 #pragma once
 
 #include "isa/riscv/operands.h"
@@ -10,7 +11,8 @@ namespace doppel::isa::riscv::semantics {
 
 template <class E, class Word64>
 void csr_instruction(E& e, const Operands& o, CsrOperation operation, Word64 operand) {
-    e.template system<&csr_access>([&](auto old) { e.set_x(o.rd, old); }, static_cast<uint32_t>(o.imm), operation, operand);
+    e.template system<&csr_access>([&](auto old) { e.set_x(o.rd, old); }, static_cast<uint32_t>(o.imm), operation,
+                                   operand);
 }
 // Set and clear with x0, or with a zero immediate, do not write (and so have no write's effects or illegalities).
 constexpr CsrOperation unless_zero(CsrOperation operation, unsigned source) {
@@ -21,7 +23,7 @@ auto csr_immediate(E& e, const Operands& o) {
     return e.template constant<64>(o.rs1);
 }
 
-#define DEFINE(name) \
+#define DEFINE(name)   \
     template <class E> \
     inline void name([[maybe_unused]] E& e, [[maybe_unused]] const Operands& o)
 

@@ -29,8 +29,8 @@ bool end_is_pending() {
 
 }  // namespace
 
-Result<std::unique_ptr<Console>> Console::open(const ConsoleChoice& choice, EventLoop& loop,
-                                               std::function<void()> quit, sandbox::FileRemover* remover) {
+Result<std::unique_ptr<Console>> Console::open(const ConsoleChoice& choice, EventLoop& loop, std::function<void()> quit,
+                                               sandbox::FileRemover* remover) {
     signal(SIGPIPE, SIG_IGN);  // a reader that goes away must not take the machine with it
     switch (choice.kind) {
         case ConsoleKind::kStdio:

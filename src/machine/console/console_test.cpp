@@ -53,7 +53,8 @@ class ConsoleTest : public testing::Test {
             ASSERT_TRUE(started) << started.error().message();
             remover_ = std::move(*started);
         }
-        auto opened = Console::open(choice, *loop_, [this] { quits_++; }, remover_.get());
+        auto opened = Console::open(
+            choice, *loop_, [this] { quits_++; }, remover_.get());
         ASSERT_TRUE(opened) << opened.error().message();
         console_ = std::move(*opened);
         console_->connect(device_);
