@@ -9,6 +9,11 @@
 
 namespace doppel::differential {
 
+struct Outcome {
+    std::vector<State> states;  // what the sequences left, pass by pass, as far as they came
+    std::string trouble;        // empty: the program ended as it should
+};
+
 struct Difference {
     size_t state;           // the first one that differs; its sequence is that modulo their count
     std::string reference;  // "" or what befell the reference instead of a result
@@ -27,7 +32,7 @@ std::string describe_input(const State& input);
 struct Subjects {
     std::string qemu;
     const cpu::Engine& engine;
-    uint64_t slice;  // see run_in_engine
+    uint64_t slice;  // see Limits
     unsigned vector_bits = 0;
 
     struct Pair {

@@ -52,21 +52,58 @@ void prepare(isa::riscv::Hart& hart, unsigned vector_bits) {
     riscv::pmp_write_config(hart, 0, kAllOfMemory);
 }
 
-// What Linux would do. False: the program ended.
-bool system_call(isa::riscv::Hart& hart, const memory::GuestMemory& memory, size_t state_size, Outcome& outcome) {
-    hart.reservation.bytes = 0;
-    hart.pc += 4;
-    if (hart.x[kA7] == kSystemCallExit) return false;
-    State state;
-    std::span<uint8_t> bytes(reinterpret_cast<uint8_t*>(&state), state_size);
-    if (hart.x[kA7] != kSystemCallWrite || hart.x[kA2] != state_size || !memory.read(hart.x[kA1], bytes)) {
-        outcome.trouble = fmt::format("system call {} at {:#x}", hart.x[kA7], hart.pc);
-        return false;
+// What Linux would do.
+class Kernel {
+  public:
+    Kernel(isa::riscv::Hart& hart, const memory::GuestMemory& memory) : hart_(hart), memory_(memory) {}
+
+    Output& output() { return output_; }
+    // False: the program ended.
+    bool system_call() {
+        hart_.reservation.bytes = 0;
+        hart_.pc += 4;
+        if (hart_.x[kA7] == kSystemCallExit) return false;
+        bool known = hart_.x[kA7] == kSystemCallWrite       ? write()
+                     : hart_.x[kA7] == kSystemCallSigaction ? set_handler()
+                                                            : false;
+        if (!known) output_.trouble = fmt::format("system call {} at {:#x}", hart_.x[kA7], hart_.pc);
+        return known;
     }
-    outcome.states.push_back(state);
-    hart.x[kA0] = state_size;
-    return true;
-}
+    // Leads a trap to the program's handler. False: it has none.
+    bool signal() {
+        if (handler_ == 0) return false;
+        hart_.pc = handler_;
+        hart_.privilege = isa::riscv::Privilege::kSupervisor;
+        bool illegal = hart_.csr.mcause == isa::riscv::cause::kIllegalInstruction;
+        hart_.x[kA0] = illegal ? kSignalIllegal : kSignalSegmentation;
+        return true;
+    }
+
+  private:
+    bool write() {
+        constexpr uint64_t kLargest = sizeof(State);
+        uint64_t count = hart_.x[kA2];
+        if (count > kLargest) return false;
+        size_t at = output_.bytes.size();
+        output_.bytes.resize(at + count);
+        if (!memory_.read(hart_.x[kA1], std::span(output_.bytes).subspan(at))) return false;
+        hart_.x[kA0] = count;
+        return true;
+    }
+    // The handler's address is the first member of struct sigaction.
+    bool set_handler() {
+        auto address = memory_.load<uint64_t>(hart_.x[kA1]);
+        if (!address) return false;
+        handler_ = *address;
+        hart_.x[kA0] = 0;
+        return true;
+    }
+
+    isa::riscv::Hart& hart_;
+    const memory::GuestMemory& memory_;
+    Output output_;
+    uint64_t handler_ = 0;
+};
 
 }  // namespace
 
@@ -75,7 +112,7 @@ std::unique_ptr<cpu::Engine> engine_by_name(std::string_view name) {
     return nullptr;
 }
 
-Result<Outcome> run_in_engine(const cpu::Engine& engine, const Program& program, uint64_t slice) {
+Result<Output> run_in_engine(const cpu::Engine& engine, const Program& program, const Limits& limits) {
     memory::GuestMemory memory;
     device::Bus bus;
     StoppedTime environment;
@@ -83,22 +120,20 @@ Result<Outcome> run_in_engine(const cpu::Engine& engine, const Program& program,
     DOPPEL_CHECK(load(memory, program));
     prepare(hart, program.vector_bits);
     auto vcpu = engine.make_vcpu({hart, memory, bus, environment});
-    Outcome outcome;
-    // Sequences only jump forward: a pass executes each instruction at most once, and the copying of inputs.
-    constexpr uint64_t kHarness = 5000;
-    uint64_t limit = kPasses * (kHarness * (program.starts.size() + 1) + program.text.size());
+    Kernel kernel(hart, memory);
     while (true) {
-        cpu::ExitReason reason = vcpu->run(slice);
-        if (reason == cpu::ExitReason::kBudget && hart.retired < limit) continue;
-        if (reason == cpu::ExitReason::kFirmwareCall && hart.privilege == isa::riscv::Privilege::kSupervisor) {
-            if (!system_call(hart, memory, program.state_size(), outcome)) return outcome;
+        cpu::ExitReason reason = vcpu->run(limits.slice);
+        bool trapped = hart.privilege == isa::riscv::Privilege::kMachine;
+        if (trapped && kernel.signal()) continue;
+        if (reason == cpu::ExitReason::kBudget && hart.retired < limits.all) continue;
+        if (reason == cpu::ExitReason::kFirmwareCall && !trapped) {
+            if (!kernel.system_call()) return kernel.output();
             continue;
         }
-        outcome.trouble =
-            hart.privilege == isa::riscv::Privilege::kMachine
-                ? fmt::format("trap {} at {:#x}, tval {:#x}", hart.csr.mcause, hart.csr.mepc, hart.csr.mtval)
-                : fmt::format("did not end, pc {:#x}", hart.pc);
-        return outcome;
+        kernel.output().trouble =
+            trapped ? fmt::format("trap {} at {:#x}, tval {:#x}", hart.csr.mcause, hart.csr.mepc, hart.csr.mtval)
+                    : fmt::format("did not end, pc {:#x}", hart.pc);
+        return kernel.output();
     }
 }
 

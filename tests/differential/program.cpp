@@ -4,12 +4,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cstdio>
-#include <cstdlib>
 #include <cstring>
 
+#include "assembly.h"
 #include "generate.h"
-#include "isa/riscv/assemble.h"
 #include "isa/riscv/decode.h"
 
 namespace doppel::differential {
@@ -26,51 +24,11 @@ constexpr int kVectorsAt = kVcsrAt + 8;
 constexpr int kNextInputAt = kStateAt - 8;
 constexpr int kPassesLeftAt = kNextInputAt - 8;
 
-uint32_t must_assemble(const std::string& text, uint64_t pc) {
-    auto bits = isa::riscv::assemble(text, pc);
-    if (!bits) {
-        std::fprintf(stderr, "differential: %s\n", bits.error().message().c_str());
-        std::abort();
-    }
-    return *bits;
-}
-
-// Text under construction.
-class Assembly {
-  public:
-    uint64_t here() const { return kTextBase + bytes_.size(); }
-    void put(uint32_t bits) {
-        unsigned length = isa::riscv::length_of(bits);
-        for (unsigned i = 0; i < length; i++) bytes_.push_back(static_cast<uint8_t>(bits >> (8 * i)));
-    }
-    template <class... Arguments>
-    void line(fmt::format_string<Arguments...> format, Arguments&&... arguments) {
-        put(must_assemble(fmt::format(format, std::forward<Arguments>(arguments)...), here()));
-    }
-    // call through ra, at any distance
-    void call(uint64_t target) {
-        int64_t distance = static_cast<int64_t>(target - here());
-        int64_t high = (distance + 0x800) >> 12;
-        line("auipc ra, {:#x}", static_cast<uint64_t>(high) & 0xfffff);
-        line("jalr ra, {}(ra)", distance - (high << 12));
-    }
-    std::vector<uint8_t> take() { return std::move(bytes_); }
-
-  private:
-    std::vector<uint8_t> bytes_;
-};
-
 std::string_view x_name(unsigned n) {
     return isa::riscv::integer_register_name(n);
 }
 std::string_view f_name(unsigned n) {
     return isa::riscv::float_register_name(n);
-}
-
-// Of less than 2^31.
-void emit_constant(Assembly& a, std::string_view name, uint64_t value) {
-    a.line("lui {}, {:#x}", name, (value + 0x800) >> 12);
-    a.line("addiw {}, {}, {}", name, name, static_cast<int64_t>(value << 52) >> 52);
 }
 
 // All vector registers, eight at a time; changes t1.
@@ -107,7 +65,7 @@ uint64_t emit_prepare(Assembly& a, unsigned vector_bits) {
     uint64_t start = a.here();
     a.line("ld t0, {}(sp)", kNextInputAt);
     a.line("addi t1, sp, {}", kStateAt);
-    emit_constant(a, "t2", state_bytes(vector_bits));
+    a.constant("t2", state_bytes(vector_bits));
     a.line("add t2, t2, t0");
     uint64_t loop = a.here();
     a.line("ld t3, 0(t0)");
@@ -136,7 +94,7 @@ uint64_t emit_finish(Assembly& a, unsigned vector_bits) {
     a.line("addi a7, zero, {}", kSystemCallWrite);
     a.line("addi a0, zero, 1");
     a.line("addi a1, sp, {}", kStateAt);
-    emit_constant(a, "a2", state_bytes(vector_bits));
+    a.constant("a2", state_bytes(vector_bits));
     a.line("ecall");
     a.line("jalr zero, 0(ra)");
     return start;
@@ -181,12 +139,12 @@ void append(std::vector<uint8_t>& bytes, const void* from, size_t size) {
 Program build_program(std::span<const Sequence> sequences, unsigned vector_bits) {
     Program program;
     program.vector_bits = vector_bits;
-    Assembly routines;  // only to know their size
+    Assembly routines(kTextBase);  // only to know their size
     emit_prepare(routines, vector_bits);
     emit_finish(routines, vector_bits);
     constexpr uint64_t kRoutines = kTextBase + 32;
 
-    Assembly a;
+    Assembly a(kTextBase);
     a.line("lui sp, {:#x}", kStackPointer >> 12);
     a.line("addi t0, zero, {}", kPasses);
     a.line("sd t0, {}(sp)", kPassesLeftAt);

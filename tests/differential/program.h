@@ -21,8 +21,10 @@ inline constexpr uint64_t kStackPointer = kScratchPages + 0x1000;
 
 inline constexpr unsigned kPasses = 2;
 
-// The Linux system calls that the harness makes.
-inline constexpr uint64_t kSystemCallWrite = 64, kSystemCallExit = 93;
+// The Linux system calls that programs make.
+inline constexpr uint64_t kSystemCallWrite = 64, kSystemCallExit = 93, kSystemCallSigaction = 134;
+// The signals that a handler may be set for.
+inline constexpr uint64_t kSignalIllegal = 4, kSignalSegmentation = 11;
 
 struct Program {
     std::vector<uint8_t> text;     // entry at its start

@@ -47,11 +47,10 @@ Result<pid_t> start(const std::string& qemu, std::string cpu, const std::string&
     return child;
 }
 
-Result<std::vector<State>> read_states(int fd, size_t state_size) {
+Result<std::vector<uint8_t>> read_output(int fd) {
     off_t size = ::lseek(fd, 0, SEEK_END);
     if (size < 0) return fail(cannot("its output", errno));
-    std::vector<State> states(static_cast<size_t>(size) / state_size);
-    std::vector<uint8_t> bytes(states.size() * state_size);
+    std::vector<uint8_t> bytes(static_cast<size_t>(size));
     size_t got = 0;
     while (got < bytes.size()) {
         ssize_t n = ::pread(fd, bytes.data() + got, bytes.size() - got, static_cast<off_t>(got));
@@ -59,13 +58,12 @@ Result<std::vector<State>> read_states(int fd, size_t state_size) {
         if (n <= 0) return fail(cannot("its output", n < 0 ? errno : EIO));
         got += static_cast<size_t>(n);
     }
-    for (size_t i = 0; i < states.size(); i++) std::memcpy(&states[i], &bytes[i * state_size], state_size);
-    return states;
+    return bytes;
 }
 
 }  // namespace
 
-Result<Outcome> run_in_qemu(const std::string& qemu, const Program& program) {
+Result<Output> run_in_qemu(const std::string& qemu, const Program& program) {
     DOPPEL_TRY(UniqueFd file, memory_file("differential-program"));
     DOPPEL_TRY(UniqueFd output, memory_file("differential-output"));
     if (!write_all(file.get(), elf_file(program))) return fail(cannot("its program", errno));
@@ -76,12 +74,12 @@ Result<Outcome> run_in_qemu(const std::string& qemu, const Program& program) {
     while (::waitpid(child, &status, 0) < 0) {
         if (errno != EINTR) return fail(cannot(qemu, errno));
     }
-    Outcome outcome;
-    DOPPEL_TRY(outcome.states, read_states(output.get(), program.state_size()));
-    if (WIFSIGNALED(status)) outcome.trouble = fmt::format("ended by signal {}", ::strsignal(WTERMSIG(status)));
+    Output written;
+    DOPPEL_TRY(written.bytes, read_output(output.get()));
+    if (WIFSIGNALED(status)) written.trouble = fmt::format("ended by signal {}", ::strsignal(WTERMSIG(status)));
     if (WIFEXITED(status) && WEXITSTATUS(status) != 0)
-        outcome.trouble = fmt::format("exit code {}", WEXITSTATUS(status));
-    return outcome;
+        written.trouble = fmt::format("exit code {}", WEXITSTATUS(status));
+    return written;
 }
 
 }  // namespace doppel::differential

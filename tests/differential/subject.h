@@ -12,17 +12,20 @@
 
 namespace doppel::differential {
 
-struct Outcome {
-    std::vector<State> states;  // what the sequences left, pass by pass, as far as they came
-    std::string trouble;        // empty: the program ended as it should
+struct Output {
+    std::vector<uint8_t> bytes;  // what the program wrote, as far as it came
+    std::string trouble;         // empty: it ended as it should
 };
 
 // Runs it under the qemu-riscv64 at `qemu`. An error when that program cannot be started.
-Result<Outcome> run_in_qemu(const std::string& qemu, const Program& program);
+Result<Output> run_in_qemu(const std::string& qemu, const Program& program);
 
 // nullptr for an unknown name.
 std::unique_ptr<cpu::Engine> engine_by_name(std::string_view name);
-// At most `slice` instructions in one run of the vCPU.
-Result<Outcome> run_in_engine(const cpu::Engine& engine, const Program& program, uint64_t slice);
+struct Limits {
+    uint64_t slice = 1'000'000;  // at most so many instructions in one run of the vCPU
+    uint64_t all = 0;            // what did not end after so many never will
+};
+Result<Output> run_in_engine(const cpu::Engine& engine, const Program& program, const Limits& limits);
 
 }  // namespace doppel::differential

@@ -94,7 +94,7 @@ uint64_t segment_bytes(const VectorOperands& o) {
 }
 
 // Index groups may overlap the loaded ones as sources may, but not those of segments.
-void check_index_overlap(Operation& v, const VectorOperands& o, const Group& index, int field_registers) {
+void check_loaded_overlap(Operation& v, const VectorOperands& o, const Group& index, int field_registers) {
     for (int f = 0; f < o.fields && v.legal(); f++) {
         Group data = v.group_at(o.vd + f * field_registers);
         bool apart = !data.overlaps(index);
@@ -106,13 +106,22 @@ void check_index_overlap(Operation& v, const VectorOperands& o, const Group& ind
     }
 }
 
+// No register may be read as an index and, with another width, as data.
+void check_stored_overlap(Operation& v, const VectorOperands& o, const Group& index, int field_registers) {
+    for (int f = 0; f < o.fields && v.legal(); f++) {
+        Group data = v.group_at(o.vd + f * field_registers);
+        v.require(data.width == index.width || !data.overlaps(index));
+    }
+}
+
 template <Direction direction>
 VectorResult indexed(VectorUnit& unit, const VectorOperands& o) {
     Operation v(unit, o);
     int field_registers = check_data<direction>(v, o, v.width());
     Group index = v.group_at(o.vs2, o.width - v.width());
     v.source(index);
-    if (direction == Direction::kLoad && v.legal()) check_index_overlap(v, o, index, field_registers);
+    auto check_overlap = direction == Direction::kLoad ? check_loaded_overlap : check_stored_overlap;
+    check_overlap(v, o, index, field_registers);
     if (!v.legal()) return Operation::illegal();
     Transfer transfer(v, o, v.width(), field_registers);
     return transfer_all<direction>(v, transfer, [&](uint64_t i) {

@@ -140,6 +140,18 @@ TEST_F(Vector, WholeRegisterLoadsGoOnAtVstart) {
     EXPECT_EQ(run(load_whole, {.vd = 3, .fields = 2, .width = 3}), Outcome::kIllegal);
 }
 
+TEST_F(Vector, RegistersAreReadWithOneWidth) {
+    configured(2, kE32M1);
+    EXPECT_EQ(run(vadd, {.vd = 2, .vs1 = 0, .vs2 = 1}), Outcome::kDone);
+    EXPECT_EQ(run(vadd, {.vd = 2, .vs1 = 0, .vs2 = 1, .masked = true}), Outcome::kIllegal) << "v0 is the mask";
+    EXPECT_EQ(run(store_unit, {.vd = 0, .masked = true, .width = 5}), Outcome::kIllegal);
+    // Indices of 16 bits beside data of 32: among any of the segment's registers.
+    EXPECT_EQ(run(store_indexed, {.vd = 4, .vs2 = 7, .fields = 3, .width = 4}), Outcome::kDone);
+    for (uint8_t index : {4, 5, 6})
+        EXPECT_EQ(run(store_indexed, {.vd = 4, .vs2 = index, .fields = 3, .width = 4}), Outcome::kIllegal);
+    EXPECT_EQ(run(store_indexed, {.vd = 4, .vs2 = 6, .fields = 3, .width = 5}), Outcome::kDone) << "the same width";
+}
+
 TEST_F(Vector, ReductionsAndCountsRefuseToStartInTheMiddle) {
     configured(4, kE32M1);
     for (VectorFunction* function : {&vredsum, &vfredosum, &vcpop, &vfirst, &vmsbf, &viota, &vcompress}) {
