@@ -140,6 +140,66 @@ TEST_F(Vector, WholeRegisterLoadsGoOnAtVstart) {
     EXPECT_EQ(run(load_whole, {.vd = 3, .fields = 2, .width = 3}), Outcome::kIllegal);
 }
 
+TEST_F(Vector, WholeRegisterLoadsCountElementsOfTheirWidth) {
+    hart.vector.vstart = 5;  // of 32 bits: byte 20
+    EXPECT_EQ(run(load_whole, {.vd = 2, .fields = 2, .width = 5, .scalar = 0x100}), Outcome::kDone);
+    EXPECT_EQ(byte(3, 3), 0);
+    EXPECT_EQ(byte(3, 4), memory.data[0x114]);
+    EXPECT_EQ(byte(3, 15), memory.data[0x11f]);
+    EXPECT_EQ(hart.vector.vstart, 0u);
+}
+
+TEST_F(Vector, WholeRegisterLoadThatTrapsGoesOnWhereItWas) {
+    memory.limit = 0x114;
+    VectorOperands o{.vd = 2, .fields = 2, .width = 5, .scalar = 0x100};
+    EXPECT_EQ(run(load_whole, o), Outcome::kLeft);
+    EXPECT_EQ(hart.vector.vstart, 5u);
+    EXPECT_EQ(byte(3, 3), memory.data[0x113]);
+    EXPECT_EQ(byte(3, 4), 0);
+    memory.limit = 0x1000;
+    EXPECT_EQ(run(load_whole, o), Outcome::kDone);
+    EXPECT_EQ(byte(3, 15), memory.data[0x11f]);
+    EXPECT_EQ(hart.vector.vstart, 0u);
+}
+
+TEST_F(Vector, WholeRegisterStoresGoOnAtVstart) {
+    for (unsigned i = 0; i < 32; i++) hart.vector.registers[2 * 16 + i] = static_cast<uint8_t>(0x80 + i);
+    auto original = [](uint64_t address) { return static_cast<uint8_t>(address * 7 + 1); };
+    VectorOperands o{.vd = 2, .fields = 2, .width = 3, .scalar = 0x100};
+    hart.vector.vstart = 20;
+    EXPECT_EQ(run(store_whole, o), Outcome::kDone);
+    EXPECT_EQ(memory.data[0x113], original(0x113));
+    EXPECT_EQ(memory.data[0x114], 0x94);
+    EXPECT_EQ(memory.data[0x11f], 0x9f);
+    EXPECT_EQ(memory.data[0x120], original(0x120));
+    EXPECT_EQ(hart.vector.vstart, 0u);
+    hart.vector.vstart = 32;
+    o.scalar = 0x200;
+    EXPECT_EQ(run(store_whole, o), Outcome::kDone) << "past the end";
+    EXPECT_EQ(memory.data[0x200], original(0x200));
+    EXPECT_EQ(memory.data[0x21f], original(0x21f));
+    EXPECT_EQ(hart.vector.vstart, 0u);
+    hart.vector.vstart = 1;
+    EXPECT_EQ(run(store_whole, {.vd = 3, .fields = 2, .width = 3}), Outcome::kIllegal);
+    EXPECT_EQ(hart.vector.vstart, 1u);
+}
+
+TEST_F(Vector, WholeRegisterStoreThatTrapsGoesOnWhereItWas) {
+    for (unsigned i = 0; i < 16; i++) hart.vector.registers[16 + i] = static_cast<uint8_t>(0x80 + i);
+    memory.limit = 0x107;
+    VectorOperands o{.vd = 1, .width = 3, .scalar = 0x100};
+    EXPECT_EQ(run(store_whole, o), Outcome::kLeft);
+    EXPECT_EQ(hart.vector.vstart, 7u);
+    EXPECT_EQ(memory.data[0x106], 0x86);
+    memory.limit = 0x1000;
+    memory.data[0x106] = 0;  // done already
+    EXPECT_EQ(run(store_whole, o), Outcome::kDone);
+    EXPECT_EQ(memory.data[0x106], 0);
+    EXPECT_EQ(memory.data[0x107], 0x87);
+    EXPECT_EQ(memory.data[0x10f], 0x8f);
+    EXPECT_EQ(hart.vector.vstart, 0u);
+}
+
 TEST_F(Vector, RegistersAreReadWithOneWidth) {
     configured(2, kE32M1);
     EXPECT_EQ(run(vadd, {.vd = 2, .vs1 = 0, .vs2 = 1}), Outcome::kDone);
