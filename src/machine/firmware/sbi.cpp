@@ -45,6 +45,8 @@ void Sbi::prepare(Hart& hart) const {
     delegate_everything(hart);
     open_memory(hart);
     hart.csr.mcounteren = kCycleTimeInstret;
+    // As OpenSBI leaves it: Linux without a PMU driver does not write it, and its vDSO reads the time in user mode.
+    hart.csr.scounteren = kCycleTimeInstret;
     hart.csr.menvcfg = envcfg::kStce | envcfg::kPbmte | envcfg::kAdue | envcfg::kCbie | envcfg::kCbcfe | envcfg::kCbze;
     hart.privilege = Privilege::kSupervisor;
     hart.host_firmware = true;

@@ -45,6 +45,7 @@ TEST_F(SbiPrepare, HandsOverSupervisorModeWithTheMmuOffAndEverythingDelegated) {
     for (uint64_t cause : {0, 1, 2, 3, 4, 5, 6, 7, 8, 12, 13, 15}) EXPECT_TRUE(hart.csr.medeleg >> cause & 1) << cause;
     EXPECT_FALSE(hart.csr.medeleg >> isa::riscv::cause::kEcallMachine & 1);
     EXPECT_EQ(hart.csr.mcounteren, 7u);
+    EXPECT_EQ(hart.csr.scounteren, 7u);
     EXPECT_EQ(hart.csr.scounteren, 0u);
     EXPECT_EQ(hart.csr.menvcfg, uint64_t{7} << 61 | 0xf0);
     EXPECT_EQ(hart.csr.mseccfg, isa::riscv::mseccfg::kSseed) << "entropy for S-mode, none for U-mode";
