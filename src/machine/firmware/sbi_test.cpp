@@ -46,7 +46,6 @@ TEST_F(SbiPrepare, HandsOverSupervisorModeWithTheMmuOffAndEverythingDelegated) {
     EXPECT_FALSE(hart.csr.medeleg >> isa::riscv::cause::kEcallMachine & 1);
     EXPECT_EQ(hart.csr.mcounteren, 7u);
     EXPECT_EQ(hart.csr.scounteren, 7u);
-    EXPECT_EQ(hart.csr.scounteren, 0u);
     EXPECT_EQ(hart.csr.menvcfg, uint64_t{7} << 61 | 0xf0);
     EXPECT_EQ(hart.csr.mseccfg, isa::riscv::mseccfg::kSseed) << "entropy for S-mode, none for U-mode";
     EXPECT_EQ(hart.csr.stimecmp, kAll);
