@@ -4,7 +4,6 @@
 
 #include <algorithm>
 
-#include "base/byte_order.h"
 #include "isa/riscv/mmu.h"
 
 namespace doppel::machine {
@@ -47,7 +46,7 @@ gdb::RegisterLayout layout_of(const DebugRegisters& registers) {
                                DebugRegisters::kPc,
                                {kRa, kSp, kFp, DebugRegisters::kPc}};
     for (size_t n = 0; n < registers.count(); n++) {
-        layout.bytes.push_back(static_cast<uint16_t>(DebugRegisters::bytes(n)));
+        layout.bytes.push_back(static_cast<uint16_t>(registers.bytes(n)));
     }
     return layout;
 }
@@ -59,6 +58,7 @@ DebugTarget::DebugTarget(Harts& harts, memory::GuestMemory& memory, device::Time
       memory_(memory),
       timebase_(timebase),
       control_(std::move(control)),
+      registers_(harts.hart(0).vector.register_bytes() * 8),
       layout_(layout_of(registers_)) {
     harts_.pause();
     halted_at_ = timebase_.now();
@@ -129,16 +129,11 @@ void DebugTarget::set_points(std::span<const gdb::Point> points) {
 }
 
 std::optional<std::string> DebugTarget::read_register(unsigned thread, size_t number) {
-    auto value = registers_.read(harts_.hart(thread), harts_.environment(), number);
-    if (!value) return std::nullopt;
-    std::string bytes(sizeof *value, '\0');
-    store_le(reinterpret_cast<uint8_t*>(bytes.data()), *value);
-    return bytes;
+    return registers_.read(harts_.hart(thread), harts_.environment(), number);
 }
 
 bool DebugTarget::write_register(unsigned thread, size_t number, std::string_view bytes) {
-    uint64_t value = load_le<uint64_t>(reinterpret_cast<const uint8_t*>(bytes.data()));
-    return registers_.write(harts_.hart(thread), number, value);
+    return registers_.write(harts_.hart(thread), number, bytes);
 }
 
 DebugTarget::Part DebugTarget::part_at(const gdb::Place& place, uint64_t offset, size_t limit) {

@@ -125,6 +125,23 @@ def test_gdb_shows_variables_registers_and_calls_of_a_program():
         machine.ends_with(0)
 
 
+def test_gdb_shows_and_changes_vectors():
+    code = 0x80100000
+    vsetivli, vadd = 0xcd8272d7, 0x021101d7  # vsetivli t0, 4, e64, m1, ta, ma; vadd.vv v3, v1, v2
+    with debugged("--vlen", "256") as machine:
+        shown = gdb(wait_for_location(machine), "p sizeof($v0)", "p/x $vlenb", "p $v3.l", f"set *(unsigned int*){code:#x} = {vsetivli:#x}",
+                    f"set *(unsigned int*){code + 4:#x} = {vadd:#x}", f"set $pc = {code:#x}", "set $mstatus = $mstatus | 0x600",
+                    "set $v1.l[0] = 100", "set $v1.l[3] = 7", "set $v2.l[0] = 1", "set $v2.w[6] = 70", "p $vtype < 0", "stepi",
+                    "p $vl", "p/x $vtype", "stepi", "p $v3.l", "p $v3.b[0]", "set $vcsr = 7", "p $vxrm", "p $vxsat", "p $vstart",
+                    "info registers vector", "kill")
+        expect_in_order(shown, r"= 32\b", r"= 0x20\b", r"= \{0, 0, 0, 0\}", r"= 1\b", r"= 4\b", r"= 0xd8\b",
+                        r"= \{101, 0, 0, 77\}", r"= 101\b", r"= 3\b", r"= 1\b", r"= 0\b", r"v0 .*\{", r"v31 .*\{")
+        machine.ends_with(137)
+    with debugged() as machine:  # without any
+        shown = gdb(wait_for_location(machine), "p $v0", "p $vl", "p $priv", "kill")
+        expect_in_order(shown, r"= void", r"= void", r"= 3\b")
+
+
 def test_gdb_watches_a_variable():
     with debugged() as machine:
         shown = gdb(wait_for_location(machine), "watch touched", "continue", "continue", "delete", "rwatch here.y",

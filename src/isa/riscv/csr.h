@@ -12,6 +12,7 @@ namespace doppel::isa::riscv {
 
 namespace csr_number {
 inline constexpr uint32_t kFflags = 0x001, kFrm = 0x002, kFcsr = 0x003;
+inline constexpr uint32_t kVstart = 0x008, kVcsr = 0x00f, kVl = 0xc20, kVlenb = 0xc22;
 inline constexpr uint32_t kSatp = 0x180, kStimecmp = 0x14d, kSip = 0x144, kMip = 0x344, kMvip = 0x309;
 inline constexpr uint32_t kSireg = 0x151, kStopei = 0x15c, kMireg = 0x351, kMtopei = 0x35c;
 inline constexpr uint32_t kSeed = 0x015, kMseccfg = 0x747;

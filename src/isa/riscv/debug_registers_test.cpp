@@ -4,6 +4,7 @@
 
 #include <set>
 
+#include "base/byte_order.h"
 #include "isa/riscv/csr.h"
 #include "isa/riscv/test_hart.h"
 
@@ -11,35 +12,91 @@ namespace doppel::isa::riscv {
 namespace {
 
 using testing::HasSubstr;
+using testing::Not;
 
 class DebugRegistersTest : public testing::Test, public TestHart {
   protected:
-    size_t number(std::string_view name) const {
+    static size_t number(const DebugRegisters& registers, std::string_view name) {
         for (size_t n = 0; n < registers.count(); n++) {
             if (registers.name(n) == name) return n;
         }
         ADD_FAILURE() << "no register " << name;
         return 0;
     }
-    std::optional<uint64_t> read(std::string_view name) { return registers.read(hart, time, number(name)); }
-    bool write(std::string_view name, uint64_t value) { return registers.write(hart, number(name), value); }
+    std::optional<uint64_t> read(std::string_view name) {
+        auto bytes = registers.read(hart, time, number(registers, name));
+        if (!bytes) return std::nullopt;
+        EXPECT_EQ(bytes->size(), sizeof(uint64_t));
+        return load_le<uint64_t>(reinterpret_cast<const uint8_t*>(bytes->data()));
+    }
+    bool write(std::string_view name, uint64_t value) {
+        std::string bytes(sizeof value, '\0');
+        store_le(reinterpret_cast<uint8_t*>(bytes.data()), value);
+        return registers.write(hart, number(registers, name), bytes);
+    }
 
-    DebugRegisters registers;
+    static constexpr unsigned kVectorBits = 256;
+    DebugRegisters registers{0};
+    DebugRegisters with_vectors{kVectorBits};
 };
 
 TEST_F(DebugRegistersTest, AreDescribedOnceEachByNumber) {
-    std::string text = registers.description();
-    std::set<std::string_view> names;
-    for (size_t n = 0; n < registers.count(); n++) {
-        EXPECT_TRUE(names.insert(registers.name(n)).second) << registers.name(n) << " twice";
-        std::string line =
-            "<reg name=\"" + std::string(registers.name(n)) + "\" bitsize=\"64\" regnum=\"" + std::to_string(n) + "\"";
-        EXPECT_THAT(text, HasSubstr(line));
+    for (const DebugRegisters* all : {&registers, &with_vectors}) {
+        std::string text = all->description();
+        std::set<std::string_view> names;
+        for (size_t n = 0; n < all->count(); n++) {
+            EXPECT_TRUE(names.insert(all->name(n)).second) << all->name(n) << " twice";
+            std::string line = "<reg name=\"" + std::string(all->name(n)) + "\" bitsize=\"" +
+                               std::to_string(8 * all->bytes(n)) + "\" regnum=\"" + std::to_string(n) + "\"";
+            EXPECT_THAT(text, HasSubstr(line));
+        }
+        for (const char* feature : {"cpu", "fpu", "csr", "virtual"}) {
+            EXPECT_THAT(text, HasSubstr(std::string("<feature name=\"org.gnu.gdb.riscv.") + feature + "\">"));
+        }
+        EXPECT_EQ(all->name(DebugRegisters::kPc), "pc");
     }
-    for (const char* feature : {"cpu", "fpu", "csr", "virtual"}) {
-        EXPECT_THAT(text, HasSubstr(std::string("<feature name=\"org.gnu.gdb.riscv.") + feature + "\">"));
+}
+
+TEST_F(DebugRegistersTest, AreThoseOfVectorsOnlyWhereThereAreAny) {
+    EXPECT_THAT(registers.description(), Not(HasSubstr("vector")));
+    EXPECT_THAT(registers.description(), Not(HasSubstr("vstart")));
+    std::string text = with_vectors.description();
+    EXPECT_THAT(text, HasSubstr("<feature name=\"org.gnu.gdb.riscv.vector\">"));
+    EXPECT_THAT(text, HasSubstr("<vector id=\"longs\" type=\"uint64\" count=\"4\"/>"));
+    EXPECT_THAT(text, HasSubstr("<field name=\"l\" type=\"longs\"/>"));
+    for (const char* name : {"v0", "v31"}) {
+        EXPECT_EQ(with_vectors.bytes(number(with_vectors, name)), kVectorBits / 8) << name;
     }
-    EXPECT_EQ(registers.name(DebugRegisters::kPc), "pc");
+    for (const char* name : {"vstart", "vxsat", "vxrm", "vcsr", "vl", "vtype", "vlenb"}) {
+        EXPECT_EQ(with_vectors.bytes(number(with_vectors, name)), 8u) << name;
+    }
+}
+
+TEST_F(DebugRegistersTest, HoldVectorsWhetherTheUnitIsOnOrOff) {
+    hart.vector.reset(kVectorBits);
+    hart.privilege = Privilege::kUser;
+    ASSERT_EQ(hart.csr.mstatus & mstatus::kVs, 0u);
+    size_t v3 = number(with_vectors, "v3");
+    std::string value;
+    for (unsigned i = 0; i < kVectorBits / 8; i++) value += static_cast<char>(i + 1);
+    EXPECT_TRUE(with_vectors.write(hart, v3, value));
+    EXPECT_EQ(with_vectors.read(hart, time, v3), value);
+    EXPECT_EQ(hart.vector.registers[3 * kVectorBits / 8], 1);
+    EXPECT_EQ(hart.vector.registers[4 * kVectorBits / 8], 0);
+    EXPECT_FALSE(with_vectors.write(hart, v3, value.substr(1))) << "not all of it";
+
+    const std::string seven("\7\0\0\0\0\0\0\0", 8), length("\x20\0\0\0\0\0\0\0", 8);
+    EXPECT_TRUE(with_vectors.write(hart, number(with_vectors, "vstart"), seven));
+    EXPECT_EQ(hart.vector.vstart, 7u);
+    EXPECT_EQ(with_vectors.read(hart, time, number(with_vectors, "vlenb")), length);
+    EXPECT_FALSE(with_vectors.write(hart, number(with_vectors, "vl"), seven)) << "by vsetvl alone";
+    EXPECT_EQ(hart.csr.mstatus & mstatus::kVs, 0u) << "looking turns nothing on";
+}
+
+TEST_F(DebugRegistersTest, HaveNoVectorsOnAHartWithoutThem) {
+    EXPECT_EQ(with_vectors.read(hart, time, number(with_vectors, "v0")), std::nullopt);
+    EXPECT_EQ(with_vectors.read(hart, time, number(with_vectors, "vl")), std::nullopt);
+    EXPECT_FALSE(with_vectors.write(hart, number(with_vectors, "v0"), std::string(kVectorBits / 8, '\1')));
 }
 
 TEST_F(DebugRegistersTest, HoldEveryControlRegisterThatMModeCanRead) {
