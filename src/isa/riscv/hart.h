@@ -8,8 +8,13 @@
 #include <cstdint>
 #include <optional>
 
+#include "base/result.h"
 #include "isa/riscv/interrupt_file.h"
 #include "isa/riscv/vector_state.h"
+
+namespace doppel {
+class StateReader;
+}
 
 namespace doppel::isa::riscv {
 
@@ -160,6 +165,10 @@ struct Hart {
     // cached translations. A state that the hart itself produced is not changed otherwise.
     void make_legal();
 };
+
+// Takes all of a saved state (Hart::fields), or leaves the hart as it was: an error when the state is damaged or its
+// vector registers have another size than the hart's.
+Result<> restore(Hart& hart, StateReader& reader);
 
 // What the hart's surroundings answer while it executes.
 class Environment {

@@ -14,11 +14,16 @@ std::vector<uint8_t> saved(Hart& hart) {
     return writer.finish();
 }
 
-void restore(Hart& hart, const std::vector<uint8_t>& document) {
+// The error's message; empty: it was taken.
+std::string refusal(Hart& hart, const std::vector<uint8_t>& document) {
     auto reader = StateReader::parse(document);
-    ASSERT_TRUE(reader.has_value());
-    hart.fields(*reader);
-    ASSERT_TRUE(reader->finish("restore hart").has_value());
+    if (!reader) return reader.error().message();
+    auto done = isa::riscv::restore(hart, *reader);
+    return done ? "" : done.error().message();
+}
+
+void restore(Hart& hart, const std::vector<uint8_t>& document) {
+    ASSERT_EQ(refusal(hart, document), "");
 }
 
 TEST(HartState, SurvivesSaveAndRestoreWhole) {
@@ -61,6 +66,36 @@ TEST(HartState, RestoredEndsTheReservationAndVoidsTranslations) {
     restore(after.hart, saved(before.hart));
     EXPECT_EQ(after.hart.reservation.bytes, 0);
     EXPECT_NE(after.hart.translation_version, version);
+}
+
+TEST(HartState, OfAnotherVectorLengthIsRefusedAndChangesNothing) {
+    for (auto [here, there] : {std::pair{128u, 256u}, {256u, 128u}, {0u, 128u}, {512u, 0u}}) {
+        TestHart before, after;
+        before.hart.vector.reset(there), after.hart.vector.reset(here);
+        before.hart.x[5] = 1, after.hart.x[5] = 2;
+        std::string why = refusal(after.hart, saved(before.hart));
+        EXPECT_NE(why.find("restore hart: 0: the saved state has "), why.npos) << why;
+        EXPECT_NE(why.find("--vlen " + std::to_string(there)), why.npos) << why;
+        std::string own = here == 0 ? "no vector registers" : "vector registers of " + std::to_string(here);
+        EXPECT_NE(why.find("this machine " + own), why.npos) << why;
+        EXPECT_EQ(after.hart.x[5], 2u);
+        EXPECT_EQ(after.hart.vector.register_bytes() * 8, here);
+        after.hart.vector.reset(there);
+        EXPECT_EQ(refusal(after.hart, saved(before.hart)), "");
+        EXPECT_EQ(after.hart.x[5], 1u);
+    }
+}
+
+TEST(HartState, ThatIsDamagedChangesNothing) {
+    TestHart machine;
+    machine.hart.x[5] = 2, machine.hart.pc = 0x1000;
+    StateWriter writer;
+    uint64_t pc = 0x2000;
+    std::array<uint64_t, 3> too_few{};
+    writer.field(1, too_few), writer.field(3, pc);
+    EXPECT_NE(refusal(machine.hart, writer.finish()).find("restore hart"), std::string::npos);
+    EXPECT_EQ(machine.hart.x[5], 2u);
+    EXPECT_EQ(machine.hart.pc, 0x1000u);
 }
 
 TEST(HartState, ThatIsHostileIsMadeLegal) {
