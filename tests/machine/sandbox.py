@@ -1,9 +1,13 @@
 #!/usr/bin/env python3
 """The machine's process is confined while a guest runs."""
+import ctypes
+import errno
 import os
 import pathlib
 import re
 import signal
+import socket
+import struct
 import subprocess
 import sys
 import time
@@ -11,7 +15,9 @@ import time
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 from support import guest  # noqa: E402
 from support.guest import Machine, booted, check  # noqa: E402
+from support.intruder import Intruder  # noqa: E402
 
+LANDLOCK_OF_TCP = 4  # the version that first refuses connections
 CONSOLES = ("stdio", "none", "pty", "file:{}/log", "socket:{}/socket")
 
 
@@ -85,6 +91,77 @@ def test_a_socket_goes_with_a_machine_that_is_killed():
             wait_until(lambda: all(thread["Seccomp"] == "2" for thread in threads(machine.pid)), machine, "never confined")
             guest.end_by_signal(machine, signal.SIGKILL)
         around.expect_nothing_left()
+
+
+def all_confined(machine):
+    found = threads(machine.pid)
+    return len(found) >= 2 and all(thread["Seccomp"] == "2" for thread in found)
+
+
+AT_FDCWD = -100
+# What a guest that has broken out would like to do.
+BREAKOUTS = (("openat", AT_FDCWD, "/etc/passwd", os.O_RDONLY), ("openat", AT_FDCWD, "/tmp/of-the-guest", os.O_WRONLY | os.O_CREAT),
+             ("unlink", "/tmp/of-the-guest"), ("execve", "/bin/sh", 0, 0), ("socket", socket.AF_INET, socket.SOCK_STREAM, 0),
+             ("connect", 0, 0, 0), ("fork",), ("kill", 1, 0), ("ptrace", 0, 0, 0))
+
+
+def test_no_thread_of_a_machine_can_open_files_connect_or_start_programs():
+    if guest.INSTRUMENTED:
+        guest.skip("sanitizers need some of these calls")
+    with Machine("--firmware", guest.program("wait_forever"), on_terminal=False) as machine:
+        wait_until(lambda: all_confined(machine), machine, "never confined")
+        for thread in threads(machine.pid):
+            with Intruder(machine.pid, int(thread["Pid"])) as intruder:
+                for call in BREAKOUTS:
+                    answer = intruder.call(*call)
+                    check(answer == signal.SIGSYS, "thread", thread["Name"], call, "was answered", answer)
+        # Nobody has noticed. Where no one drops the signal the machine ends, and it says why.
+        check(machine.process.poll() is None, "the machine ended")
+        with Intruder(machine.pid, machine.pid) as intruder:
+            intruder.call_and_leave(*BREAKOUTS[0])
+        machine.ends_with(-signal.SIGSYS)
+        check(b"system call openat: its sandbox does not allow it" in machine.seen, machine.tail())
+
+
+def landlock_version():
+    create_ruleset, version = 444, 1
+    return max(ctypes.CDLL(None).syscall(create_ruleset, None, 0, version), 0)
+
+
+def test_landlock_holds_in_every_thread_even_without_the_filter_of_calls():
+    """By a tracer before whom the kernel suspends seccomp: what is refused then is refused by landlock."""
+    if guest.INSTRUMENTED:
+        guest.skip("sanitizers read files")
+    if landlock_version() < 1:
+        guest.skip("this kernel gives no landlock")
+    with guest.surroundings() as around, socket.create_server(("127.0.0.1", 0)) as server:
+        file = around.folder / "of-the-host"
+        file.write_text("the host's")
+        address = struct.pack("!HHI8x", 0, server.getsockname()[1], 0x7f000001)
+        address = struct.pack("=H", socket.AF_INET) + address[2:]
+        for confined in (True, False):
+            options = () if confined else ("--sandbox", "off")
+            with Machine("--firmware", guest.program("wait_forever"), *options, on_terminal=False) as machine:
+                wait_until(lambda: all_confined(machine) if confined else len(threads(machine.pid)) >= 2, machine, "never begun")
+                for thread in threads(machine.pid):
+                    with Intruder(machine.pid, int(thread["Pid"]), suspend_seccomp=True) as intruder:
+                        answers = [intruder.call("openat", AT_FDCWD, str(file), os.O_RDONLY),
+                                   intruder.call("openat", AT_FDCWD, str(file), os.O_WRONLY),
+                                   intruder.call("openat", AT_FDCWD, str(around.folder), os.O_RDONLY | os.O_DIRECTORY)]
+                        if landlock_version() >= LANDLOCK_OF_TCP:
+                            client = intruder.call("socket", socket.AF_INET, socket.SOCK_STREAM, 0)
+                            check(client >= 0, "no socket:", client)
+                            answers.append(intruder.call("connect", client, address, len(address)))
+                    if confined:
+                        check(all(answer == -errno.EACCES for answer in answers), "thread", thread["Name"], answers)
+                    else:  # so it is landlock that refuses, not the test that asks wrongly
+                        check(all(answer >= 0 for answer in answers), "unconfined thread", thread["Name"], answers)
+                if confined:
+                    with Intruder(machine.pid, machine.pid, suspend_seccomp=True) as intruder:
+                        check(intruder.call("unlink", str(file)) == -errno.EACCES, "a file can be removed")
+                        check(intruder.call("execve", "/bin/sh", 0, 0) == -errno.EACCES, "a program can be started")
+                guest.end_by_signal(machine, signal.SIGTERM)
+        check(file.read_text() == "the host's", "the file was changed")
 
 
 def test_sandbox_off_says_so_in_one_line_and_confines_nothing():
