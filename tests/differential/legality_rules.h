@@ -8,7 +8,7 @@
 namespace doppel::differential {
 
 // Whether the instruction reads a vector register with two element widths, in a legal type. Reserved, an illegal
-// instruction to doppel; QEMU before 10.1 executes it. Source: RISC-V unprivileged manual, chapter "V", "Vector
+// instruction to doppel; QEMU 10.0 executes it. Source: RISC-V unprivileged manual, chapter "V", "Vector
 // Operands": "A vector register cannot be used to provide source operands with more than one EEW for a single
 // instruction. A mask register source is considered to have EEW=1 for this constraint."
 bool reads_two_widths(const Case& one);

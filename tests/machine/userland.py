@@ -42,6 +42,13 @@ def test_the_device_tree_says_what_is_there():
         check(300 << 10 < total <= 384 << 10, "MemTotal", total, "kB")
 
 
+def test_a_kernel_finds_the_vectors_that_are_asked_for():
+    with booted("--vlen", "256", "--cpus", "2") as machine:
+        isa = machine.ask("tr '\\0' '\\n' < /proc/device-tree/cpus/cpu@1/riscv,isa-extensions").split()
+        check({"v", "zve64d", "zvl256b"} <= set(isa) and "zvl512b" not in isa, "isa-extensions", isa)
+        check(machine.ask("grep -c '^isa.*: rv64imafdcv_.*_zve64d' /proc/cpuinfo") == "2", "the kernel does not use them")
+
+
 def test_the_command_line_reaches_the_kernel():
     with booted("--append", "doppel.test=some-thing loglevel=3") as machine:
         check("doppel.test=some-thing" in machine.ask("cat /proc/cmdline"), "cmdline")
