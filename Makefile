@@ -37,10 +37,11 @@ test-long: test ## test, and: unit tests under TSan, every fuzzer for FUZZ_SECON
 	scripts/fuzz build/fuzz $(FUZZ_SECONDS)
 	ctest --output-on-failure --test-dir build/release -L long
 
-bench: ## boot time and instructions a second, beside Debian's qemu-system-riscv64
+bench: ## boot time, speed of code and of whole programs, beside Debian's qemu-system-riscv64
 	@scripts/setup build bench
 	@$(call build,release)
 	@bench/run
+	@bench/translator
 
 format: ## clang-format on every source file
 	@scripts/setup format

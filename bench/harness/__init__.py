@@ -1,0 +1,1 @@
+"""What bench/run, bench/translator and the test of the benchmark's programs share."""
