@@ -115,9 +115,8 @@ static int generate(uint64_t bytes) {
     while (at < size) {
         uint64_t random = next_random(&state) >> 20;
         unsigned rank = (unsigned)(random % kWords) >> (random >> 12) % 12;  // half of them among the first few dozen
-        at += (unsigned)(random >> 20) % 16 == 0
-                  ? (unsigned)sprintf(text + at, "%" PRIu64 "\n", random >> 24 & 0xfffff)
-                  : (unsigned)sprintf(text + at, "%s ", words[rank]);
+        at += (unsigned)(random >> 20) % 16 == 0 ? (unsigned)sprintf(text + at, "%" PRIu64 "\n", random >> 24 & 0xfffff)
+                                                 : (unsigned)sprintf(text + at, "%s ", words[rank]);
     }
     for (uint64_t done = 0; done < bytes;) {
         uint64_t offset = done % size, left = size - offset < bytes - done ? size - offset : bytes - done;
