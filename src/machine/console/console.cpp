@@ -20,13 +20,6 @@ constexpr size_t kPiece = 64 << 10;      // of output in one write
 constexpr uint64_t kGather = 1'000'000;  // nanoseconds; nobody sees a character come that much later
 constexpr int kRounds = 16;              // pieces before the loop's other work has its turn
 
-bool end_is_pending() {
-    sigset_t pending;
-    if (sigpending(&pending) != 0) return false;
-    const std::array ending{SIGTERM, SIGINT, SIGHUP, SIGQUIT};
-    return std::ranges::any_of(ending, [&](int number) { return sigismember(&pending, number) == 1; });
-}
-
 }  // namespace
 
 Result<std::unique_ptr<Console>> Console::open(const ConsoleChoice& choice, EventLoop& loop, std::function<void()> quit,
@@ -241,6 +234,13 @@ void Console::set_watch(Watch& watch, int fd, uint32_t events) {
     } else if (input) {
         in_unwatchable_ = true;  // epoll takes no regular files, which are always ready
     }
+}
+
+bool Console::end_is_pending() {
+    sigset_t pending;
+    if (sigpending(&pending) != 0) return false;
+    const std::array ending{SIGTERM, SIGINT, SIGHUP, SIGQUIT};
+    return std::ranges::any_of(ending, [&](int number) { return sigismember(&pending, number) == 1; });
 }
 
 void Console::finish() {

@@ -48,7 +48,7 @@ class Console : public device::CharacterBackend {
 
     // After the loop has ended: writes what is queued. On stdio, waits for the reader for as long as no blocked signal
     // to end the process is pending, then gives the terminal back; elsewhere gives a reader up that takes nothing for a
-    // second.
+    // second. On a pty, leaves its reader a second of the loop's clock to close it.
     virtual void finish();
 
     // What a user needs to reach it, for one line of information: "/dev/pts/3". Empty when there is nothing to say.
@@ -77,6 +77,7 @@ class Console : public device::CharacterBackend {
     void stop_input();                             // until the next attach
     void pause_input(bool paused);
     EventLoop& loop() { return loop_; }
+    static bool end_is_pending();  // a blocked signal that ends the process
 
   private:
     struct Watch {

@@ -8,6 +8,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <cstring>
 #include <filesystem>
 #include <fstream>
@@ -90,6 +91,7 @@ class ConsoleTest : public testing::Test {
         return text.str();
     }
 
+    ManualClock still_;  // for loops that are not to see time pass
     std::unique_ptr<EventLoop> loop_;
     FakeDevice device_;
     std::unique_ptr<sandbox::FileRemover> remover_;
@@ -259,6 +261,36 @@ TEST_F(ConsoleTest, MeetsWhoeverOpensThePty) {
         EXPECT_TRUE(until([&] { return (got += take(user.get())) == "out"; })) << got;
         user.reset();
         for (int i = 0; i < 5; i++) loop_->run_ready();
+    }
+}
+
+// Its clock stands still unless it is told.
+TEST_F(ConsoleTest, ThePtyStaysForTheReaderOfTheLastWords) {
+    loop_ = std::move(*EventLoop::create(still_));
+    for (bool closes : {true, false}) {
+        open({ConsoleKind::kPty, ""});
+        UniqueFd user(::open(console_->location().c_str(), O_RDWR | O_NOCTTY | O_NONBLOCK | O_CLOEXEC));
+        ASSERT_TRUE(user);
+        constexpr uint64_t kSecond = 1'000'000'000;
+        still_.advance(kSecond);
+        loop_->run_ready();  // it sees the reader
+        print("the last words");
+        std::atomic<bool> finished{false};
+        std::thread end([&] {
+            console_->finish();
+            finished.store(true);
+        });
+        std::string got;
+        for (int i = 0; i < 20000 && got != "the last words"; i++, usleep(1000)) got += take(user.get());
+        EXPECT_EQ(got, "the last words");
+        EXPECT_FALSE(finished.load()) << "who reads later finds nothing";
+        if (closes) user.reset();
+        while (!closes && !finished.load()) {
+            still_.advance(kSecond / 10);
+            usleep(1000);
+        }
+        end.join();
+        console_.reset();
     }
 }
 

@@ -12,7 +12,8 @@
 namespace doppel::machine {
 namespace {
 
-constexpr uint64_t kLookAgain = 250'000'000;  // nanoseconds; no event tells that somebody opened the other side
+constexpr uint64_t kLookAgain = 250'000'000;      // nanoseconds; no event tells that somebody opened the other side
+constexpr uint64_t kLastReading = 1'000'000'000;  // nanoseconds
 
 class PtyConsole final : public Console {
   public:
@@ -21,6 +22,17 @@ class PtyConsole final : public Console {
     ~PtyConsole() override { detach(); }
 
     std::string location() const override { return slave_; }
+
+    // What the reader has not read when the master closes is lost, and nobody tells when it has: it has some time.
+    void finish() override {
+        constexpr int kStep = 20;  // milliseconds
+        Console::finish();
+        const uint64_t end = loop().clock().monotonic() + kLastReading;
+        while (attached() && !end_is_pending() && loop().clock().monotonic() < end) {
+            pollfd master{master_.get(), 0, 0};
+            if (poll(&master, 1, kStep) > 0 && (master.revents & POLLHUP) != 0) return;
+        }
+    }
 
   protected:
     void on_connect() override { look(); }
