@@ -126,6 +126,7 @@ Result<Machine::Boot> Machine::read_parts() {
     }
     if (!specification_.initrd.empty()) {
         DOPPEL_TRY(boot.initrd, boot_files_.read(specification_.initrd, "read initrd"));
+        boot.initrd_path = specification_.initrd;
     }
     if (!flash_.empty()) boot.flash = riscv64::map::kFlash;
     DOPPEL_TRY(boot.layout, boot::plan_boot(boot.parts(), {riscv64::map::kRam, ram_size()}));
@@ -136,6 +137,7 @@ boot::BootParts Machine::Boot::parts() const {
     return {.firmware = firmware ? &*firmware : nullptr,
             .kernel = kernel ? &*kernel : nullptr,
             .initrd = initrd,
+            .initrd_path = initrd_path,
             .flash = flash};
 }
 

@@ -45,6 +45,7 @@ class Machine {
         std::optional<boot::FirmwareImage> firmware;
         std::optional<boot::KernelImage> kernel;
         std::vector<uint8_t> initrd;
+        std::string initrd_path;
         std::optional<uint64_t> flash;
         boot::BootLayout layout;
         boot::BootParts parts() const;

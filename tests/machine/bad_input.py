@@ -130,8 +130,8 @@ def test_an_elf_with_wild_offsets_is_refused():
     }
     for name, content in wild.items():
         print(name)
-        refuse(["--firmware", "wild"], says="wild|boot: firmware: ", files={"wild": content})
-        refuse(["--kernel", "wild"], says="wild|boot: kernel: ", files={"wild": content})
+        refuse(["--firmware", "wild"], says="wild", files={"wild": content})
+        refuse(["--kernel", "wild"], says="wild", files={"wild": content})
 
 
 def test_an_elf_with_wild_sections_still_runs_or_is_refused():

@@ -21,6 +21,7 @@ Result<FirmwareImage> read_firmware_image(std::vector<uint8_t> file, const std::
     const Origin origin{"read firmware", path};
     FirmwareImage image;
     image.bytes = std::move(file);
+    image.path = path;
     if (is_elf(image.bytes)) {
         DOPPEL_TRY(image.elf, Elf::parse(image.bytes, EM_RISCV, origin));
         return image;

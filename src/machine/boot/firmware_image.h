@@ -20,6 +20,7 @@ struct FirmwareImage {
 
     std::vector<uint8_t> bytes;  // the whole file
     std::optional<Elf> elf;      // of `bytes`; none: raw
+    std::string path;            // names it in errors
 };
 
 // `file` is the content of `path`. Raw code has no mark to know it by: what is surely something else (a text, an

@@ -72,7 +72,7 @@ Result<KernelImage> read_unknown(std::vector<uint8_t> file, const Origin& origin
         return fail(origin.error(fmt::format("is too large to be code ({} bytes)", file.size()), ""));
     }
     const uint64_t size = file.size();
-    return KernelImage{KernelKind::kRaw, "raw code", std::move(file), kPlaceOfNextStage, size};
+    return KernelImage{KernelKind::kRaw, "raw code", std::move(file), kPlaceOfNextStage, size, origin.subject};
 }
 
 Error foreign_machine(std::string_view kind, uint16_t pe_machine, const Origin& origin) {
@@ -132,7 +132,8 @@ Result<KernelImage> read_image(std::vector<uint8_t> file, std::string form, cons
     }
     // A signature may stand behind the image, so that the file is the larger of the two.
     const uint64_t memory_size = std::max<uint64_t>(image_size, file.size());
-    return KernelImage{KernelKind::kImage, std::move(form) + "Image", std::move(file), load_offset, memory_size};
+    return KernelImage{KernelKind::kImage, std::move(form) + "Image", std::move(file), load_offset, memory_size,
+                       origin.subject};
 }
 
 Result<KernelImage> read_elf(std::vector<uint8_t> file, std::string form, const Origin& origin) {
@@ -148,7 +149,7 @@ Result<KernelImage> read_elf(std::vector<uint8_t> file, std::string form, const 
     const uint64_t start = elf.segments().front().physical_address;
     const ElfSegment& last = elf.segments().back();
     const uint64_t size = last.physical_address - start + last.memory_size;
-    return KernelImage{KernelKind::kElf, std::move(form) + "ELF", std::move(file), start, size};
+    return KernelImage{KernelKind::kElf, std::move(form) + "ELF", std::move(file), start, size, origin.subject};
 }
 
 }  // namespace

@@ -26,6 +26,7 @@ struct KernelImage {
     // address. kRaw: 2 MiB, where stock firmware goes on.
     uint64_t load_offset;
     uint64_t memory_size;  // bytes it occupies there, its zeroed data (bss) included; at least bytes.size() for kImage
+    std::string path;      // names it in errors
 };
 
 // `file` is the content of `path`, for riscv64. Takes Image and ELF, either plain, compressed (gzip, zstd, xz, lzma) or

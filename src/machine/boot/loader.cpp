@@ -32,6 +32,20 @@ struct Taken {
     uint64_t last() const { return start + (size - 1); }
 };
 
+// What a part is called in errors: "kernel /boot/vmlinuz".
+std::string named(const char* what, std::string_view path) {
+    return path.empty() ? what : fmt::format("{} {}", what, path);
+}
+std::string name_of(const FirmwareImage& firmware) {
+    return named("firmware", firmware.path);
+}
+std::string name_of(const KernelImage& kernel) {
+    return named("kernel", kernel.path);
+}
+std::string name_of_initrd(const BootParts& parts) {
+    return named("initrd", parts.initrd_path);
+}
+
 uint64_t align_up(uint64_t value, uint64_t alignment) {
     return (value + alignment - 1) / alignment * alignment;
 }
@@ -192,11 +206,11 @@ Result<> plan_kernel(Planner& planner, const KernelImage& kernel, Ram ram, BootL
         layout.kernel_start = image_base + kernel.load_offset;
         layout.next_stage = layout.kernel_start;
         layout.kernel_end = layout.kernel_start + kernel.memory_size;
-        DOPPEL_CHECK(planner.take("kernel", layout.kernel_start, kernel.memory_size));
+        DOPPEL_CHECK(planner.take(name_of(kernel), layout.kernel_start, kernel.memory_size));
     } else {
-        DOPPEL_TRY(const Elf elf, Elf::parse(kernel.bytes, EM_RISCV, {"boot", "kernel"}));
+        DOPPEL_TRY(const Elf elf, Elf::parse(kernel.bytes, EM_RISCV, {"boot", name_of(kernel)}));
         layout.kernel_bias = bias_of(kernel, elf, image_base);
-        DOPPEL_TRY(layout.next_stage, plan_elf(planner, "kernel", elf, layout.kernel_bias, ram));
+        DOPPEL_TRY(layout.next_stage, plan_elf(planner, name_of(kernel), elf, layout.kernel_bias, ram));
         const uint64_t lowest = kernel.load_offset + layout.kernel_bias;
         layout.kernel_start = std::max(lowest, ram.base);
         layout.kernel_end = lowest + kernel.memory_size;
@@ -208,14 +222,14 @@ Result<> plan_kernel(Planner& planner, const KernelImage& kernel, Ram ram, BootL
 // Returns where it starts.
 Result<uint64_t> plan_firmware(Planner& planner, const FirmwareImage& firmware, Ram ram, BootLayout& layout) {
     if (!firmware.elf) {
-        DOPPEL_CHECK(planner.take("firmware", ram.base, firmware.bytes.size()));
+        DOPPEL_CHECK(planner.take(name_of(firmware), ram.base, firmware.bytes.size()));
         return ram.base;
     }
     const uint64_t lowest = firmware.elf->segments().front().physical_address;
     if (firmware.elf->position_independent() && lowest < ram.base) {
         layout.firmware_bias = ram.base - align_down(lowest, kPageSize);
     }
-    return plan_elf(planner, "firmware", *firmware.elf, layout.firmware_bias, ram);
+    return plan_elf(planner, name_of(firmware), *firmware.elf, layout.firmware_bias, ram);
 }
 
 // Zeroes a range, whole pages by giving them back, so that a large bss costs nothing.
@@ -227,14 +241,14 @@ bool clear(GuestMemory& memory, uint64_t start, uint64_t size) {
            memory.fill(pages_end, start + size - pages_end, 0);
 }
 
-Result<> load(GuestMemory& memory, const char* name, uint64_t start, std::span<const uint8_t> bytes,
+Result<> load(GuestMemory& memory, const std::string& name, uint64_t start, std::span<const uint8_t> bytes,
               uint64_t memory_size) {
     if (memory.write(start, bytes) && clear(memory, start + bytes.size(), memory_size - bytes.size())) return {};
     return fail({"boot", name,
                  fmt::format("there is no memory for {} at 0x{:x}", format_size_rounded(memory_size), start), ""});
 }
 
-Result<> load_elf(GuestMemory& memory, const char* name, const Elf& elf, uint64_t bias, uint64_t ram_base) {
+Result<> load_elf(GuestMemory& memory, const std::string& name, const Elf& elf, uint64_t bias, uint64_t ram_base) {
     for (const ElfSegment& segment : elf.segments()) {
         const Piece piece = piece_of(segment, bias, ram_base);
         if (piece.memory_size != 0) DOPPEL_CHECK(load(memory, name, piece.start, piece.content, piece.memory_size));
@@ -261,8 +275,9 @@ Result<BootLayout> plan_boot(const BootParts& parts, Ram ram) {
     if (!parts.initrd.empty()) {
         const uint64_t room = align_up(parts.initrd.size(), kPageSize);
         const uint64_t middle = ram.base + std::min(ram.size / 2, kFirmwareInitrdOffset);
-        DOPPEL_TRY(layout.initrd_start, firmware_entry ? planner.take_from(middle, "initrd", room, kPageSize)
-                                                       : planner.take_high("initrd", room, kPageSize));
+        DOPPEL_TRY(layout.initrd_start, firmware_entry
+                                            ? planner.take_from(middle, name_of_initrd(parts), room, kPageSize)
+                                            : planner.take_high(name_of_initrd(parts), room, kPageSize));
         layout.initrd_end = layout.initrd_start + parts.initrd.size();
     }
     DOPPEL_TRY(layout.device_tree, planner.take_high("device tree", kDeviceTreeRoom, kPageSize));
@@ -278,18 +293,21 @@ Result<> load_boot(GuestMemory& memory, const BootLayout& layout, const BootPart
                      "shorten the command line (--append)"});
     }
     if (parts.firmware != nullptr && parts.firmware->elf) {
-        DOPPEL_CHECK(load_elf(memory, "firmware", *parts.firmware->elf, layout.firmware_bias, layout.ram_base));
+        DOPPEL_CHECK(
+            load_elf(memory, name_of(*parts.firmware), *parts.firmware->elf, layout.firmware_bias, layout.ram_base));
     } else if (parts.firmware != nullptr) {
-        DOPPEL_CHECK(load(memory, "firmware", layout.ram_base, parts.firmware->bytes, parts.firmware->bytes.size()));
+        DOPPEL_CHECK(load(memory, name_of(*parts.firmware), layout.ram_base, parts.firmware->bytes,
+                          parts.firmware->bytes.size()));
     }
     if (parts.kernel != nullptr && parts.kernel->kind != KernelKind::kElf) {
-        DOPPEL_CHECK(load(memory, "kernel", layout.kernel_start, parts.kernel->bytes, parts.kernel->memory_size));
+        DOPPEL_CHECK(
+            load(memory, name_of(*parts.kernel), layout.kernel_start, parts.kernel->bytes, parts.kernel->memory_size));
     } else if (parts.kernel != nullptr) {
-        DOPPEL_TRY(const Elf elf, Elf::parse(parts.kernel->bytes, EM_RISCV, {"boot", "kernel"}));
-        DOPPEL_CHECK(load_elf(memory, "kernel", elf, layout.kernel_bias, layout.ram_base));
+        DOPPEL_TRY(const Elf elf, Elf::parse(parts.kernel->bytes, EM_RISCV, {"boot", name_of(*parts.kernel)}));
+        DOPPEL_CHECK(load_elf(memory, name_of(*parts.kernel), elf, layout.kernel_bias, layout.ram_base));
     }
     if (!parts.initrd.empty())
-        DOPPEL_CHECK(load(memory, "initrd", layout.initrd_start, parts.initrd, parts.initrd.size()));
+        DOPPEL_CHECK(load(memory, name_of_initrd(parts), layout.initrd_start, parts.initrd, parts.initrd.size()));
     return load(memory, "device tree", layout.device_tree, device_tree, device_tree.size());
 }
 

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <optional>
 #include <span>
+#include <string_view>
 
 #include "base/result.h"
 #include "machine/boot/firmware_image.h"
@@ -30,6 +31,7 @@ struct BootParts {
     const FirmwareImage* firmware = nullptr;
     const KernelImage* kernel = nullptr;
     std::span<const uint8_t> initrd = {};  // whoever wants it finds it by the device tree
+    std::string_view initrd_path = {};     // names it in errors
     // The address of code that is there already. Without a kernel it is the next stage.
     std::optional<uint64_t> flash = std::nullopt;
 };

@@ -70,7 +70,7 @@ TEST(BootPlan, KeepsInitrdAndDeviceTreeInTheFirstTwoGibibytesOfRam) {
 TEST(BootPlan, TellsHowMuchMemoryAKernelNeeds) {
     const KernelImage kernel = kernel_of(make_image(8192, {.image_size = 45 * kMebibyte}));
     EXPECT_EQ(error_of({.kernel = &kernel}, {kBase, 16 * kMebibyte}),
-              "boot: kernel: needs 45.0 MiB at 0x80200000, the machine has 16.0 MiB; use --memory 64M or more");
+              "boot: kernel k: needs 45.0 MiB at 0x80200000, the machine has 16.0 MiB; use --memory 64M or more");
     EXPECT_EQ(error_of({.kernel = &kernel}, {kBase, 64 * kMebibyte}), "no error");
     EXPECT_THAT(error_of({.kernel = &kernel}, {kBase, kMebibyte}), HasSubstr("use --memory 64M or more"));
 }
@@ -78,8 +78,8 @@ TEST(BootPlan, TellsHowMuchMemoryAKernelNeeds) {
 TEST(BootPlan, TellsHowMuchMemoryAnInitrdNeeds) {
     const KernelImage kernel = kernel_of(make_image());
     const Bytes initrd(14 * kMebibyte);
-    EXPECT_EQ(error_of({.kernel = &kernel, .initrd = initrd}, {kBase, 16 * kMebibyte}),
-              "boot: initrd: needs 14.0 MiB besides the rest, the machine has 16.0 MiB; use --memory 32M or more");
+    EXPECT_EQ(error_of({.kernel = &kernel, .initrd = initrd, .initrd_path = "i"}, {kBase, 16 * kMebibyte}),
+              "boot: initrd i: needs 14.0 MiB besides the rest, the machine has 16.0 MiB; use --memory 32M or more");
     EXPECT_EQ(error_of({.kernel = &kernel, .initrd = initrd}, {kBase, 32 * kMebibyte}), "no error");
 }
 
@@ -184,14 +184,14 @@ TEST(BootPlan, RefusesFirmwareThatLiesElsewhere) {
     const Bytes low = written.build();
     const FirmwareImage below = firmware_of(low);
     EXPECT_EQ(error_of({.firmware = &below}, {kBase, 16 * kMebibyte}),
-              "boot: firmware: belongs at 0x1000, below the machine's memory, which starts at 0x80000000; "
+              "boot: firmware f: belongs at 0x1000, below the machine's memory, which starts at 0x80000000; "
               "link it for an address in memory");
     written.segments = {{UINT64_MAX - 63, UINT64_MAX - 63, Bytes(64), 64}};
     written.entry = UINT64_MAX - 63;
     const Bytes high = written.build();
     const FirmwareImage above = firmware_of(high);
     EXPECT_THAT(error_of({.firmware = &above}, {kBase, 16 * kMebibyte}),
-                HasSubstr("boot: firmware: needs 64 B at 0xffff"));
+                HasSubstr("boot: firmware f: needs 64 B at 0xffff"));
 }
 
 TEST(BootPlan, RefusesFirmwareAndKernelInOnePlace) {
@@ -202,7 +202,7 @@ TEST(BootPlan, RefusesFirmwareAndKernelInOnePlace) {
     const KernelImage kernel = kernel_of(make_image());
     EXPECT_EQ(
         error_of({.firmware = &firmware, .kernel = &kernel}, {kBase, 64 * kMebibyte}),
-        "boot: kernel: belongs at 0x80200000, where the firmware lies already; link them for different addresses");
+        "boot: kernel k: belongs at 0x80200000, where the firmware f lies already; link them for different addresses");
 }
 
 TEST(BootPlan, RefusesToBootNothing) {
@@ -217,7 +217,7 @@ TEST(BootPlan, RefusesFirmwareWithoutAnEntryInMemory) {
     const Bytes file = written.build();
     const FirmwareImage firmware = firmware_of(file);
     EXPECT_EQ(error_of({.firmware = &firmware}, {kBase, 16 * kMebibyte}),
-              "boot: firmware: its entry 0x4 lies in none of its loaded segments; correct its linker script");
+              "boot: firmware f: its entry 0x4 lies in none of its loaded segments; correct its linker script");
 }
 
 TEST(BootPlan, RefusesAUserProgramLinkedForLowAddresses) {
@@ -225,7 +225,8 @@ TEST(BootPlan, RefusesAUserProgramLinkedForLowAddresses) {
     written.entry = 0x10000;
     written.segments = {{0x10000, 0x10000, Bytes(64), 64}};
     const KernelImage kernel = kernel_of(written.build());
-    EXPECT_THAT(error_of({.kernel = &kernel}, {kBase, 16 * kMebibyte}), HasSubstr("kernel: belongs at 0x10000, below"));
+    EXPECT_THAT(error_of({.kernel = &kernel}, {kBase, 16 * kMebibyte}),
+                HasSubstr("kernel k: belongs at 0x10000, below"));
 }
 
 TEST(BootPlan, RefusesASegmentThatTheBiasWouldWrapAround) {
