@@ -17,7 +17,8 @@ bool has_both(const Option& option) {
     return option.name.starts_with("--") && option.letter != 0;
 }
 
-// The choices of an option or operand, by spaces: "stdio file: pty socket: none". Empty when it has none.
+// The choices of an option or operand, by spaces: "stdio file: pty socket: none". Empty when it has none. What may
+// follow a choice stands in brackets.
 std::string choices(std::string_view words) {
     std::string text;
     if (words.empty() || (words[0] >= 'A' && words[0] <= 'Z')) return text;  // a kind of value, not a word to type
@@ -25,6 +26,7 @@ std::string choices(std::string_view words) {
         const size_t bar = std::min(words.find('|'), words.size());
         std::string_view word = words.substr(0, bar);
         if (const size_t colon = word.find(':'); colon != word.npos) word = word.substr(0, colon + 1);
+        word = word.substr(0, word.find('['));
         text.append(text.empty() ? "" : " ").append(word);
         words.remove_prefix(std::min(bar + 1, words.size()));
     }

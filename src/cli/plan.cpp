@@ -27,7 +27,7 @@ constexpr std::array kMachineOptions{
     std::string_view("--kernel"),   std::string_view("--initrd"),  std::string_view("--append"),
     std::string_view("--firmware"), std::string_view("--console"), std::string_view("--no-reboot"),
     std::string_view("--engine"),   std::string_view("--irqchip"), std::string_view("--gdb"),
-    std::string_view("--sandbox"),  std::string_view("--flash")};
+    std::string_view("--sandbox"),  std::string_view("--trace"),   std::string_view("--flash")};
 
 bool contains(const auto& words, std::string_view word) {
     return std::ranges::find(words, word) != words.end();
@@ -72,6 +72,10 @@ Result<> take_machine_values(const Arguments& arguments, Specification& s) {
         if (*sandbox != "on" && *sandbox != "off")
             return fail(Error::usage("--sandbox", *sandbox + " is neither on nor off"));
         s.sandbox = *sandbox == "on";
+    }
+    for (const std::string& text : arguments.values("--trace")) {
+        DOPPEL_TRY(auto trace, machine::trace_from(text));
+        s.traces.push_back(std::move(trace));
     }
     for (const auto& [option, path] : {std::pair{"--kernel", &s.kernel},
                                        {"--initrd", &s.initrd},

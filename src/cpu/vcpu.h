@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "cpu/debug.h"
+#include "cpu/trace.h"
 #include "device/bus.h"
 #include "isa/riscv/hart.h"
 #include "memory/guest_memory.h"
@@ -28,6 +29,7 @@ struct VcpuParts {
     memory::GuestMemory& memory;
     const device::Bus& bus;
     const isa::riscv::Environment& environment;
+    Trace* trace = nullptr;  // null: nobody asks, and nothing is paid
 };
 
 // `run` belongs to the hart's thread, and so does the hart's state while it runs; the requests are thread-safe.

@@ -47,7 +47,8 @@ Harts::Harts(unsigned count, const cpu::Engine& engine, HartSurroundings surroun
     for (unsigned i = 0; i < count; i++) {
         auto one = std::make_unique<One>();
         one->state.id = i;
-        one->vcpu = engine.make_vcpu({one->state, surroundings_.memory, surroundings_.bus, environment_});
+        if (surroundings_.traces != nullptr) one->trace = &surroundings_.traces->of(i);
+        one->vcpu = engine.make_vcpu({one->state, surroundings_.memory, surroundings_.bus, environment_, one->trace});
         harts_.push_back(std::move(one));
     }
     // A guest that sets the time may have made a deadline pass.
@@ -163,6 +164,7 @@ void Harts::run_started(unsigned index, One& one) {
         bool steps = motion == HartMotion::kStep;
         cpu::ExitReason reason = steps ? one.vcpu->step() : one.vcpu->run(surroundings_.poll_budget);
         one.retired.store(one.state.retired, std::memory_order_relaxed);
+        if (one.trace != nullptr) one.trace->flush();
         if (surroundings_.poll) surroundings_.poll();
         bool goes_on = act_on(index, one, reason, steps);
         bool stopped = reason == cpu::ExitReason::kBreakpoint || reason == cpu::ExitReason::kWatchpoint;
@@ -185,7 +187,7 @@ bool Harts::act_on(unsigned index, One& one, cpu::ExitReason reason, bool steps)
         case cpu::ExitReason::kFirmwareCall:
             break;
     }
-    switch (firmware_->call(index, one.state)) {
+    switch (call_firmware(index, one)) {
         case firmware::Next::kContinue:
             return true;
         case firmware::Next::kSuspend:
@@ -198,6 +200,14 @@ bool Harts::act_on(unsigned index, One& one, cpu::ExitReason reason, bool steps)
             return false;
     }
     return true;
+}
+
+firmware::Next Harts::call_firmware(unsigned index, One& one) {
+    if (one.trace == nullptr) return firmware_->call(index, one.state);
+    const trace::FirmwareCall call = trace::HartTrace::call_of(one.state);
+    const firmware::Next next = firmware_->call(index, one.state);
+    one.trace->firmware_call(one.state, call, next != firmware::Next::kStop);
+    return next;
 }
 
 bool Harts::interrupt_ready(const One& one) const {

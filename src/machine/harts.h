@@ -15,6 +15,7 @@
 #include "device/timebase.h"
 #include "isa/riscv/hart.h"
 #include "machine/firmware/firmware.h"
+#include "machine/trace/traces.h"
 
 namespace doppel::machine {
 
@@ -31,6 +32,7 @@ struct HartSurroundings {
     uint64_t poll_budget = uint64_t{1} << 22;
     // After Harts has noted a stop for a debugger.
     std::function<void()> debug_stop;
+    trace::Traces* traces = nullptr;  // null: nothing is traced
 };
 
 // What a hart does while a debugger has the machine.
@@ -96,6 +98,7 @@ class Harts final : private firmware::Services {
   private:
     struct One final : device::InterruptSink {
         isa::riscv::Hart state;
+        trace::HartTrace* trace = nullptr;
         std::unique_ptr<cpu::Vcpu> vcpu;
         std::thread thread;
         std::atomic<firmware::HartState> run_state{firmware::HartState::kStopped};
@@ -130,6 +133,7 @@ class Harts final : private firmware::Services {
     void run_started(unsigned index, One& one);
     // Does what a run or a step of the vCPU ended for; false: the hart stops.
     bool act_on(unsigned index, One& one, cpu::ExitReason reason, bool steps);
+    firmware::Next call_firmware(unsigned index, One& one);
     void wait_for_interrupt(One& one);
     bool interrupt_ready(const One& one) const;
     // Waits while the hart is to stay; kStay: the machine stops.

@@ -1,5 +1,6 @@
 #include "machine/machine.h"
 
+#include <elf.h>
 #include <sys/epoll.h>
 #include <sys/signalfd.h>
 
@@ -71,6 +72,8 @@ Result<> Machine::build() {
             if (debugger_) debugger_->target_stopped();
         });
     };
+    DOPPEL_TRY(traces_, trace::Traces::open(specification_.traces, specification_.cpus));
+    surroundings.traces = traces_.get();
     harts_ = std::make_unique<Harts>(specification_.cpus, *engine_, std::move(surroundings));
     auto hart_input = [this](unsigned hart, unsigned interrupt) { return harts_->line(hart, interrupt); };
     std::vector<device::CfiFlash::Parts> flash;
@@ -173,6 +176,21 @@ Result<> Machine::prepare_htif(const Boot& boot) {
     return {};
 }
 
+Result<trace::Symbols> Machine::read_symbols(const Boot& boot) const {
+    trace::Symbols symbols;
+    if (boot.kernel && boot.kernel->kind == boot::KernelKind::kElf) {
+        DOPPEL_TRY(auto elf, boot::Elf::parse(boot.kernel->bytes, EM_RISCV, {"read kernel", specification_.kernel}));
+        DOPPEL_TRY(auto table, elf.read_symbols());
+        const boot::ElfSegment& first = elf.segments().front();
+        symbols.add(std::move(table), {0, first.physical_address + boot.layout.kernel_bias - first.virtual_address});
+    }
+    if (boot.firmware && boot.firmware->elf) {
+        DOPPEL_TRY(auto table, boot.firmware->elf->read_symbols());
+        symbols.add(std::move(table), {boot.layout.firmware_bias});
+    }
+    return symbols;
+}
+
 void Machine::poll_htif() {
     std::unique_lock guard(htif_lock_, std::try_to_lock);
     if (!guard || !htif_) return;
@@ -235,6 +253,10 @@ Result<Machine::End> Machine::run_once() {
         DOPPEL_TRY(auto boot, read_parts());
         DOPPEL_CHECK(load(boot));
         DOPPEL_CHECK(prepare_htif(boot));
+        if (traces_) {
+            DOPPEL_TRY(auto symbols, read_symbols(boot));
+            DOPPEL_CHECK(traces_->begin(std::move(symbols)));
+        }
         if (!console_) DOPPEL_CHECK(settle());
         if (!boot.firmware) board_->hand_to_supervisor();
         harts_->start({.entry = boot.firmware ? riscv64::map::kBootRom : boot.layout.entry,
@@ -243,7 +265,9 @@ Result<Machine::End> Machine::run_once() {
         if (debug_target_) debug_target_->harts_started();
     }
     loop_->run();
+    if (traces_) traces_->set_hurry(true);
     harts_->stop();
+    if (traces_) traces_->set_hurry(false);
     std::lock_guard guard(end_lock_);
     return *std::exchange(end_, std::nullopt);
 }

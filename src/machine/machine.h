@@ -20,6 +20,7 @@
 #include "machine/riscv64_board.h"
 #include "machine/sandbox/file_remover.h"
 #include "machine/spec/specification.h"
+#include "machine/trace/traces.h"
 #include "memory/guest_memory.h"
 
 namespace doppel::machine {
@@ -61,6 +62,8 @@ class Machine {
     void poll_htif();
     // machine_debug.cpp: what `--gdb` asks for, if it does.
     Result<> open_debugger();
+    // The names that the guest's ELF files give, for the trace.
+    Result<trace::Symbols> read_symbols(const Boot& boot) const;
     Result<> open_console();
     // Makes what can be made before the process is confined only, and confines it.
     Result<> settle();
@@ -86,6 +89,7 @@ class Machine {
     std::unique_ptr<Console> console_;
     device::Bus bus_;
     std::unique_ptr<cpu::Engine> engine_;
+    std::unique_ptr<trace::Traces> traces_;
     std::unique_ptr<Harts> harts_;
     std::vector<FlashBank> flash_;  // all of the board's banks, or none
     std::unique_ptr<riscv64::Board> board_;

@@ -23,7 +23,7 @@ std::unique_ptr<Vcpu> Interpreter::make_vcpu(const VcpuParts& parts) const {
 }
 
 Runner::Runner(const VcpuParts& parts)
-    : hart_(parts.hart), memory_(parts.memory), bus_(parts.bus), environment_(parts.environment) {
+    : hart_(parts.hart), memory_(parts.memory), bus_(parts.bus), environment_(parts.environment), trace_(parts.trace) {
     attention_.store(true);
 }
 
@@ -31,6 +31,8 @@ ExitReason Runner::run(uint64_t budget) {
     executing_.store(true);
     hart_.pc &= ~uint64_t{1};  // IALIGN is 16; whoever set it outside may not know
     refresh_context();
+    if (trace_ != nullptr) [[unlikely]]
+        note_traced_kinds();
     ExitReason reason = ExitReason::kBudget;
     while (true) {
         if (attention_.exchange(false)) {
@@ -42,12 +44,14 @@ ExitReason Runner::run(uint64_t budget) {
         take_interrupt();
         if (budget == 0) break;
         uint64_t before = hart_.retired;
-        if (budget > kMaxBlockOps) {
+        std::optional<ExitReason> stopped;
+        if (traces_singly_) [[unlikely]] {
+            stopped = execute_traced(budget);
+        } else if (budget > kMaxBlockOps) {
             execute(static_cast<int64_t>(std::min<uint64_t>(kSlice, budget - kMaxBlockOps)));
         } else {
             execute_single();
         }
-        std::optional<ExitReason> stopped;
         if (debug_event_ != DebugEvent::kNone) [[unlikely]]
             stopped = serve_debug_event();
         budget -= hart_.retired - before;
@@ -78,9 +82,19 @@ bool Runner::serve_requests() {
 void Runner::take_interrupt() {
     pending_seen_ = isa::riscv::interrupts_pending(hart_, environment_);
     if (auto number = isa::riscv::interrupt_to_take(hart_, pending_seen_)) {
-        isa::riscv::take_trap(hart_, isa::riscv::cause::kInterrupt | *number, 0);
-        refresh_context();
+        retired_at_slice_end_ = hart_.retired;
+        budget_ = 0;
+        enter_trap(isa::riscv::cause::kInterrupt | *number, 0);
     }
+}
+
+void Runner::enter_trap(uint64_t cause, uint64_t tval) {
+    uint64_t pc = hart_.pc;
+    Privilege from = hart_.privilege;
+    isa::riscv::take_trap(hart_, cause, tval);
+    refresh_context();
+    if (trace_ != nullptr) [[unlikely]]
+        trace_trap({cause, pc, tval, from, retired_at_slice_end_ - static_cast<uint64_t>(budget_)});
 }
 
 void Runner::execute(int64_t slice) {
@@ -111,8 +125,7 @@ void Runner::run_ops(const Op* op) {
 void Runner::trap(const Op* op, uint64_t cause, uint64_t tval) {
     hart_.pc = pc_of(op);
     budget_ += block_->count - index_of(op);
-    isa::riscv::take_trap(hart_, cause, tval);
-    refresh_context();
+    enter_trap(cause, tval);
 }
 
 void Runner::illegal(const Op* op) {
@@ -201,6 +214,8 @@ const Op* Runner::find_single() {
     budget_ -= 1;
     block_ = &single_.block;
     block_pc_ = hart_.pc;
+    if (traces_instructions_) [[unlikely]]
+        trace_->instruction(hart_, instruction);
     return block_->ops();
 }
 
@@ -210,8 +225,7 @@ const Runner::FetchEntry* Runner::fetch_page(uint64_t va) {
     if (entry.tag == tag && entry.privilege == hart_.privilege) return &entry;
 
     auto fault = [&](uint64_t cause) {
-        isa::riscv::take_trap(hart_, cause, va);
-        refresh_context();
+        enter_trap(cause, va);
         return nullptr;
     };
     constexpr unsigned kHalf = 2;
@@ -233,151 +247,6 @@ bool Runner::fetch_half(uint64_t va, uint32_t& half) {
     if (page == nullptr) return false;
     half = load_le<uint16_t>(page->host + (va & ~kPageMask));
     return true;
-}
-
-// ---- Data
-
-Translation Runner::translate_data(uint64_t va, unsigned bytes, Access access) {
-    Translation found = isa::riscv::translate(hart_, memory_, va, bytes, access, data_mode_);
-    if (!found.ok) return found;
-    uint64_t page = found.physical & kPageMask;
-    const memory::Region* region = memory_.find(page, isa::riscv::kPageBytes);
-    if (region == nullptr) return found;
-    if (access == Access::kStore) {
-        if (!region->writable) return Translation::fault(isa::riscv::cause::kStoreAccess);
-        memory::GuestMemory::mark_dirty(*region, page, 1);
-    }
-    if (!isa::riscv::pmp_uniform(hart_, page)) return found;
-    if (points_ != nullptr && points_->watches_page(va)) [[unlikely]]
-        return found;
-    note_large_page(va, found.span);
-    TlbEntry& entry = data_tlb_->slot(va);
-    uint64_t tag = (va & kPageMask) | data_space_;
-    uint64_t offset = reinterpret_cast<uint64_t>(region->host + (page - region->base)) - (va & kPageMask);
-    // The guest may have changed the mapping without a fence yet: what the old one permitted does not hold for the new.
-    if (entry.read_tag != tag || entry.offset != offset) entry.read_tag = 0;
-    if (entry.write_tag != tag || entry.offset != offset) entry.write_tag = 0;
-    entry.offset = offset;
-    (access == Access::kStore ? entry.write_tag : entry.read_tag) = tag;
-    return found;
-}
-
-namespace {
-
-// Naturally aligned ones are single accesses, as other harts may look on.
-std::optional<uint64_t> read_memory(const memory::GuestMemory& memory, uint64_t physical, unsigned bytes) {
-    switch (bytes) {
-        case 1:
-            return memory.load<uint8_t>(physical);
-        case 2:
-            return memory.load<uint16_t>(physical);
-        case 4:
-            return memory.load<uint32_t>(physical);
-        default:
-            return memory.load<uint64_t>(physical);
-    }
-}
-
-bool write_memory(memory::GuestMemory& memory, uint64_t physical, unsigned bytes, uint64_t value) {
-    switch (bytes) {
-        case 1:
-            return memory.store(physical, static_cast<uint8_t>(value));
-        case 2:
-            return memory.store(physical, static_cast<uint16_t>(value));
-        case 4:
-            return memory.store(physical, static_cast<uint32_t>(value));
-        default:
-            return memory.store(physical, value);
-    }
-}
-
-// Where the second page begins for an access that crosses into it.
-uint64_t second_page(uint64_t va, unsigned bytes) {
-    return (va + bytes - 1) & kPageMask;
-}
-
-bool crosses_page(uint64_t va, unsigned bytes) {
-    return ((va ^ (va + bytes - 1)) & kPageMask) != 0;
-}
-
-}  // namespace
-
-bool Runner::load_slow(const Op* op, uint64_t va, unsigned bytes, uint64_t& value) {
-    if (watched(op, va, bytes, Access::kLoad)) [[unlikely]]
-        return false;
-    if (crosses_page(va, bytes)) return load_crossing(op, va, bytes, value);
-    Translation found = translate_data(va, bytes, Access::kLoad);
-    if (!found.ok) return trap(op, found.cause, va), false;
-    auto answer = read_memory(memory_, found.physical, bytes);
-    if (!answer) answer = bus_.read(found.physical, bytes);
-    if (!answer) return trap(op, isa::riscv::cause::kLoadAccess, va), false;
-    value = *answer;
-    return true;
-}
-
-bool Runner::load_crossing(const Op* op, uint64_t va, unsigned bytes, uint64_t& value) {
-    uint64_t second = second_page(va, bytes);
-    size_t first_bytes = second - va;
-    uint8_t raw[8] = {};
-    const uint8_t* host = memory_part(op, va, static_cast<unsigned>(first_bytes), Access::kLoad);
-    if (host == nullptr) return false;
-    std::memcpy(raw, host, first_bytes);
-    host = memory_part(op, second, static_cast<unsigned>(bytes - first_bytes), Access::kLoad);
-    if (host == nullptr) return false;
-    std::memcpy(raw + first_bytes, host, bytes - first_bytes);
-    value = load_le<uint64_t>(raw);
-    return true;
-}
-
-bool Runner::store_slow(const Op* op, uint64_t va, unsigned bytes, uint64_t value) {
-    if (watched(op, va, bytes, Access::kStore)) [[unlikely]]
-        return false;
-    if (crosses_page(va, bytes)) return store_crossing(op, va, bytes, value);
-    Translation found = translate_data(va, bytes, Access::kStore);
-    if (!found.ok) return trap(op, found.cause, va), false;
-    if (write_memory(memory_, found.physical, bytes, value)) return true;
-    uint64_t narrowed = bytes == 8 ? value : value & ((uint64_t{1} << (8 * bytes)) - 1);
-    if (bus_.write(found.physical, bytes, narrowed)) return true;
-    return trap(op, isa::riscv::cause::kStoreAccess, va), false;
-}
-
-bool Runner::store_crossing(const Op* op, uint64_t va, unsigned bytes, uint64_t value) {
-    // Both pages are checked before a byte is written.
-    uint64_t second = second_page(va, bytes);
-    size_t first_bytes = second - va;
-    uint8_t* first_host = memory_part(op, va, static_cast<unsigned>(first_bytes), Access::kStore);
-    if (first_host == nullptr) return false;
-    uint8_t* second_host = memory_part(op, second, static_cast<unsigned>(bytes - first_bytes), Access::kStore);
-    if (second_host == nullptr) return false;
-    uint8_t raw[8];
-    store_le<uint64_t>(raw, value);
-    std::memcpy(first_host, raw, first_bytes);
-    std::memcpy(second_host, raw + first_bytes, bytes - first_bytes);
-    return true;
-}
-
-uint8_t* Runner::memory_part(const Op* op, uint64_t va, unsigned bytes, Access access) {
-    Translation found = translate_data(va, bytes, access);
-    const memory::Region* region = !found.ok                 ? nullptr
-                                   : access == Access::kLoad ? memory_.find_readable(found.physical, bytes)
-                                                             : memory_.find(found.physical, bytes);
-    if (region == nullptr) {
-        trap(op, found.ok ? isa::riscv::access_fault(access) : found.cause, va);
-        return nullptr;
-    }
-    return region->host + (found.physical - region->base);
-}
-
-uint8_t* Runner::atomic_slow(const Op* op, uint64_t va, unsigned bytes, Access access) {
-    if (va % bytes != 0) {
-        trap(op, access == Access::kLoad ? isa::riscv::cause::kLoadMisaligned : isa::riscv::cause::kStoreMisaligned,
-             va);
-        return nullptr;
-    }
-    bool modifies = access == Access::kStore;
-    if (watched(op, va, bytes, access) || (modifies && watched(op, va, bytes, Access::kLoad))) [[unlikely]]
-        return nullptr;
-    return memory_part(op, va, bytes, access);
 }
 
 // ---- Contexts and fences

@@ -100,6 +100,7 @@ class Runner final : public Vcpu, private isa::riscv::EngineHooks {
     void refresh_context();
     bool serve_requests();  // whether an exit is among them
     void take_interrupt();
+    void enter_trap(uint64_t cause, uint64_t tval);  // at hart_.pc
     // Run about `slice` instructions (up to a block more), or exactly one.
     void execute(int64_t slice);
     void execute_single();
@@ -119,6 +120,8 @@ class Runner final : public Vcpu, private isa::riscv::EngineHooks {
     isa::riscv::Translation translate_data(uint64_t va, unsigned bytes, isa::riscv::Access access);
     // Host memory for an access within a page, nullptr: trapped. Devices are not memory.
     uint8_t* memory_part(const Op* op, uint64_t va, unsigned bytes, isa::riscv::Access access);
+    bool load_uncached(const Op* op, uint64_t va, unsigned bytes, uint64_t& value);
+    bool store_uncached(const Op* op, uint64_t va, unsigned bytes, uint64_t value);
     bool load_crossing(const Op* op, uint64_t va, unsigned bytes, uint64_t& value);
     bool store_crossing(const Op* op, uint64_t va, unsigned bytes, uint64_t value);
     unsigned index_of(const Op* op) const { return static_cast<unsigned>(op - block_->ops()); }
@@ -136,6 +139,21 @@ class Runner final : public Vcpu, private isa::riscv::EngineHooks {
     void execute_watched();
     // nullopt: go on.
     std::optional<ExitReason> serve_debug_event();
+
+    // runner_trace.cpp
+    void note_traced_kinds();
+    std::optional<ExitReason> execute_traced(uint64_t budget);
+    void trace_trap(const TracedTrap& taken);
+    bool load_traced(const Op* op, uint64_t va, unsigned bytes, uint64_t& value);
+    bool store_traced(const Op* op, uint64_t va, unsigned bytes, uint64_t value);
+    uint8_t* atomic_traced(const Op* op, uint64_t va, unsigned bytes, isa::riscv::Access access);
+    // Of the first byte of an access, whose pages are translated in order.
+    void note_traced_physical(uint64_t physical) {
+        if (!traced_physical_) traced_physical_ = physical;
+    }
+    TracedAccess traced(TracedAccess::Kind kind, uint64_t va, unsigned bytes, uint64_t value) const;
+    // Tells of what only the whole instruction has done.
+    void finish_traced(uint64_t retired_before);
 
     isa::riscv::Hart& hart_;
     memory::GuestMemory& memory_;
@@ -178,6 +196,13 @@ class Runner final : public Vcpu, private isa::riscv::EngineHooks {
     bool executing_watched_ = false;
     bool was_hit_ = false;  // by the instruction of execute_watched
     WatchHit watch_hit_;
+
+    Trace* const trace_;  // null: nobody asks
+    bool traces_instructions_ = false;
+    bool traces_memory_ = false;
+    bool traces_singly_ = false;  // either
+    std::optional<uint64_t> traced_physical_;
+    std::optional<TracedAccess> traced_atomic_;
 };
 
 }  // namespace doppel::cpu::interpret

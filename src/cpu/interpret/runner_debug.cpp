@@ -49,6 +49,7 @@ void Runner::execute_watched() {
     uint64_t before = hart_.retired;
     execute_single();
     executing_watched_ = false;
+    if (traces_singly_) finish_traced(before);
     // An access that faulted was none; the guest makes it again when it has seen to the fault.
     if (hart_.retired == before) was_hit_ = false;
 }
@@ -63,6 +64,7 @@ ExitReason Runner::step() {
     executing_.store(true);
     hart_.pc &= ~uint64_t{1};
     refresh_context();
+    if (trace_ != nullptr) note_traced_kinds();
     serve_requests();
     execute_watched();
     bool waits = std::exchange(waiting_, false), calls = std::exchange(calling_firmware_, false);

@@ -1,4 +1,4 @@
-// The table of the SBI extensions. Internal to this folder.
+// The table of the SBI extensions. For this folder, and for the names of calls in traces.
 #pragma once
 
 #include <cstdint>

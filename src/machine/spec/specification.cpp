@@ -119,6 +119,16 @@ Result<> check_flash(const Specification& s) {
     return {};
 }
 
+Result<> check_traces(const std::vector<TraceChoice>& traces) {
+    if (traces.size() > kMaxTraces)
+        return fail(Error::usage("--trace", "is given more than " + std::to_string(kMaxTraces) + " times"));
+    for (const TraceChoice& trace : traces) {
+        if (trace.kinds == 0 || trace.path.empty()) return fail(Error::usage("--trace", "a kind or a path is missing"));
+        DOPPEL_CHECK(check_text("--trace", trace.path, kMaxPath));
+    }
+    return {};
+}
+
 Result<> check_boot(const Specification& s) {
     if (s.kernel.empty() && s.firmware.empty() && s.code_flash.path.empty())
         return fail(
@@ -194,6 +204,7 @@ Result<> validate(const Specification& s) {
     DOPPEL_CHECK(check_flash(s));
     DOPPEL_CHECK(check_console(s.console));
     DOPPEL_CHECK(check_debugger(s.gdb));
+    DOPPEL_CHECK(check_traces(s.traces));
     if (!is_name(s.name))
         return fail(Error::usage("--name", "is not a name", "use at most 64 letters, digits, '.', '_' and '-'"));
     return check_boot(s);

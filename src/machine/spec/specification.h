@@ -6,9 +6,11 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/result.h"
 #include "base/unique_fd.h"
+#include "machine/spec/trace_choice.h"
 
 namespace doppel::machine {
 
@@ -53,7 +55,8 @@ struct Specification {
     std::string gdb;         // where a debugger connects: a port of 127.0.0.1, or a socket's path; empty: nowhere
     bool no_reboot = false;  // a guest's reboot ends the machine instead
     bool sandbox = true;     // the process is confined when guest code runs
-    std::string name;        // empty, or letters, digits, '.', '_' and '-', at most 64, a letter or digit first
+    std::vector<TraceChoice> traces;  // at most kMaxTraces
+    std::string name;  // empty, or letters, digits, '.', '_' and '-', at most 64, a letter or digit first
     bool operator==(const Specification&) const = default;
 };
 

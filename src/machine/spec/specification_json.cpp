@@ -65,6 +65,23 @@ std::optional<FlashChoice> flash_choice(std::string_view text) {
     return flash_from(text);
 }
 
+Result<> take(const Json& value, std::string_view option, std::vector<TraceChoice>& out) {
+    if (!value.is_array()) return fail(mistyped(option, "a list of texts"));
+    for (const Json& element : value) {
+        std::string text;
+        DOPPEL_CHECK(take(element, option, text));
+        DOPPEL_TRY(auto trace, trace_from(text));
+        out.push_back(std::move(trace));
+    }
+    return {};
+}
+
+std::vector<std::string> texts_of(const std::vector<TraceChoice>& traces) {
+    std::vector<std::string> texts;
+    for (const TraceChoice& trace : traces) texts.push_back(text_of(trace));
+    return texts;
+}
+
 Result<> take_member(const std::string& key, const Json& value, Specification& s) {
     if (key == "arch") return take_word(value, "--arch", architecture_from, s.arch);
     if (key == "engine") return take_word(value, "--engine", engine_from, s.engine);
@@ -82,17 +99,19 @@ Result<> take_member(const std::string& key, const Json& value, Specification& s
     if (key == "gdb") return take(value, "--gdb", s.gdb);
     if (key == "no_reboot") return take(value, "--no-reboot", s.no_reboot);
     if (key == "sandbox") return take(value, "--sandbox", s.sandbox);
+    if (key == "trace") return take(value, "--trace", s.traces);
     if (key == "name") return take(value, "--name", s.name);
     return fail(not_a_specification("unknown key " + key));
 }
 
-// One flat object; a key given twice is no key to trust. nullopt when it is not that.
+// One flat object, where only traces are a list; a key given twice is no key to trust. nullopt when it is not that.
 std::optional<Json> parse_flat_object(std::string_view text) {
     std::set<std::string> seen;
     bool flat = true;
+    std::string key;
     const auto watch = [&](int depth, Json::parse_event_t event, Json& parsed) {
-        if (event == Json::parse_event_t::key) flat = flat && seen.insert(parsed.get<std::string>()).second;
-        if (event == Json::parse_event_t::array_start) flat = false;
+        if (event == Json::parse_event_t::key) flat = flat && seen.insert(key = parsed.get<std::string>()).second;
+        if (event == Json::parse_event_t::array_start && (depth != 1 || key != "trace")) flat = false;
         if (event == Json::parse_event_t::object_start && depth > 0) flat = false;
         return flat;
     };
@@ -120,6 +139,7 @@ std::string to_json(const Specification& s) {
                 {"gdb", s.gdb},
                 {"no_reboot", s.no_reboot},
                 {"sandbox", s.sandbox},
+                {"trace", texts_of(s.traces)},
                 {"name", s.name}}
         .dump(-1, ' ', false, Json::error_handler_t::replace);
 }

@@ -32,6 +32,8 @@ Specification with_everything() {
     s.no_reboot = true;
     s.gdb = "/run/user/0/gdb";
     s.sandbox = false;
+    s.traces = {{trace_kind::kInstructions | trace_kind::kMemory, "a=b,c", uint64_t{1} << 40},
+                {.kinds = trace_kind::kInterrupts | trace_kind::kTraps | trace_kind::kFirmware}};
     s.name = "web-1.example_2";
     return s;
 }
@@ -123,6 +125,19 @@ TEST(Specification, ReadsEachConsole) {
         EXPECT_EQ(text_of(*console_from(good)), good);
 }
 
+TEST(Specification, TakesNoMoreTracesThanItCanHold) {
+    Specification many = bootable();
+    many.traces.resize(kMaxTraces, {.kinds = trace_kind::kTraps});
+    EXPECT_EQ(refusal(many), "accepted");
+    many.traces.push_back(many.traces.front());
+    EXPECT_EQ(refusal(many), "--trace");
+    for (const TraceChoice& bad : {TraceChoice{}, TraceChoice{trace_kind::kTraps, "", {}}}) {
+        Specification s = bootable();
+        s.traces = {bad};
+        EXPECT_EQ(refusal(s), "--trace");
+    }
+}
+
 TEST(Specification, RefusesHostileJson) {
     const auto error = [](std::string_view text) {
         const auto result = from_json(text);
@@ -130,7 +145,8 @@ TEST(Specification, RefusesHostileJson) {
     };
     EXPECT_EQ(error(R"({"kernel":"k"})"), "accepted");
     for (const char* text : {"", "null", "[]", "{", R"({"kernel":"k"} x)", R"({"kernel":["k"]})",
-                             R"({"kernel":{"a":1}})", R"({"kernel":"k","kernel":"l"})", "{\"kernel\":\"\xff\"}"})
+                             R"({"kernel":{"a":1}})", R"({"kernel":"k","kernel":"l"})", "{\"kernel\":\"\xff\"}",
+                             R"({"kernel":"k","trace":[["insn"]]})", R"({"kernel":"k","trace":[{}]})", R"(["trace"])"})
         EXPECT_THAT(error(text), HasSubstr("not one flat JSON object")) << text;
     EXPECT_THAT(error(R"({"kernel":"k","disk":"d"})"), HasSubstr("unknown key disk"));
     EXPECT_THAT(error(R"({"kernel":7})"), HasSubstr("--kernel: is not a text"));
@@ -142,6 +158,9 @@ TEST(Specification, RefusesHostileJson) {
     EXPECT_THAT(error(R"({"kernel":"k","engine":"kvm"})"), HasSubstr("--engine"));
     EXPECT_THAT(error(R"({"kernel":"k","console":"tty"})"), HasSubstr("--console"));
     EXPECT_THAT(error(R"({"kernel":"k\u0000"})"), HasSubstr("NUL"));
+    EXPECT_THAT(error(R"({"kernel":"k","trace":"insn"})"), HasSubstr("--trace: is not a list"));
+    EXPECT_THAT(error(R"({"kernel":"k","trace":["insn,all"]})"), HasSubstr("--trace: all is no kind of trace"));
+    EXPECT_THAT(error(R"({"kernel":"k","trace":["insn="]})"), HasSubstr("--trace: a path is missing"));
     EXPECT_THAT(error(R"({})"), HasSubstr("--kernel, --firmware or --flash"));
     EXPECT_THAT(error(std::string(2 << 20, ' ')), HasSubstr("longer than 1 MiB"));
     EXPECT_THAT(error(std::string(1 << 19, '[')), HasSubstr("not one flat JSON object"));

@@ -1,0 +1,55 @@
+// What a vCPU tells of its guest while somebody traces it: the same from every engine.
+#pragma once
+
+#include <cstdint>
+
+#include "base/trace_kind.h"
+#include "isa/riscv/hart.h"
+
+namespace doppel::cpu {
+
+struct TracedAccess {
+    enum class Kind : uint8_t { kLoad, kStore, kAtomic };  // kAtomic: LR, SC and AMO
+    Kind kind;
+    unsigned bytes;     // 1 to 8; 64: a cache block that is zeroed
+    uint64_t address;   // virtual
+    uint64_t physical;  // of its first byte
+    uint64_t value;     // loaded or stored, zero-extended; of an atomic: what was there right before it
+    uint64_t after;     // of an atomic: what is there right after it; another hart may have come between
+    uint64_t pc;        // of the instruction
+    uint64_t retired;   // instructions before it
+};
+
+struct TracedTrap {
+    uint64_t cause;  // as in mcause
+    uint64_t pc;     // what the trap's epc says
+    uint64_t tval;
+    isa::riscv::Privilege from;
+    uint64_t retired;  // instructions before it
+};
+
+// One vCPU's; used by its hart's thread.
+class Trace {
+  public:
+    explicit Trace(unsigned kinds) : kinds_(kinds) {}
+    virtual ~Trace() = default;
+    // Whether any of `kinds` (trace_kind) is wanted. Kinds may fall away but never come: an engine asks at each `run`,
+    // and then spends nothing on what nobody wants any more.
+    bool wants(unsigned kinds) const { return (kinds_ & kinds) != 0; }
+
+    // Only what is wanted is told.
+    // An instruction about to be executed, at hart.pc; `bits` holds 16 or 32 of them. It may trap all the same.
+    virtual void instruction(const isa::riscv::Hart& hart, uint32_t bits) = 0;
+    // An access that an instruction has made. Those of page-table walks, fetches and devices are none.
+    virtual void access(const isa::riscv::Hart& hart, const TracedAccess& access) = 0;
+    // An exception (for kTraps and kFirmware) or interrupt that was taken: the hart is where it leads.
+    virtual void trap(const isa::riscv::Hart& hart, const TracedTrap& trap) = 0;
+
+  protected:
+    void keep_only(unsigned kinds) { kinds_ &= kinds; }
+
+  private:
+    unsigned kinds_;
+};
+
+}  // namespace doppel::cpu
