@@ -7,7 +7,8 @@ import subprocess
 import tempfile
 
 from support import fake_mirror
-from support.image_test import Home, check, make_tiny, skip
+from support.image_test import Home, check, make_tiny
+from support.verdict import skip
 
 if os.geteuid() != 0:
     skip("a small file system can only be mounted by root")

@@ -5,7 +5,8 @@ import os
 import shutil
 
 from support import fake_mirror
-from support.image_test import DOPPEL_IMAGE, check, home, make_tiny, skip
+from support.image_test import DOPPEL_IMAGE, check, home, make_tiny
+from support.verdict import skip
 
 NOBODY = 65534
 

@@ -13,7 +13,7 @@ with fake_mirror.mirror() as mirror, home() as user:
     check("waiting" in line, line)
     mirror.hold.set()
     for maker in (first, second):
-        finish(maker)
-        check(maker.returncode == 0, maker.errors)
+        done = finish(maker)
+        check(done.returncode == 0, done.stderr)
     check(len(mirror.packages_asked_for()) == 2, mirror.packages_asked_for())
     check(len(user.list()) == 1, user.list())

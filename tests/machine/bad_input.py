@@ -9,7 +9,7 @@ import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 from support import guest  # noqa: E402
-from support.guest import check  # noqa: E402
+from support.verdict import check, check_failure  # noqa: E402
 
 USAGE, NOT_STARTED = 2, 125
 
@@ -21,13 +21,10 @@ def refuse(options, code=NOT_STARTED, says="", files=None, **run_options):
         for name, content in (files or {}).items():
             (home / name).write_bytes(content)
         before = around.files()
-        process = subprocess.run([guest.DOPPEL, "run", *map(str, options)], stdin=subprocess.DEVNULL, capture_output=True,
-                                 cwd=home, env=around.environment, timeout=guest.PATIENCE, check=False, **run_options)
-        message = process.stderr.decode(errors="replace")
-        check(process.returncode == code, options, "ended with", process.returncode, "not", code, message)
-        check(re.fullmatch(r"doppel: [^\n]+\n", message), options, "did not say one line:", repr(message))
-        check(re.search(says, message), options, "said", repr(message), "without", repr(says))
-        check(process.stdout == b"", options, "printed", process.stdout)
+        done = subprocess.run([guest.DOPPEL, "run", *map(str, options)], stdin=subprocess.DEVNULL, capture_output=True,
+                              text=True, errors="replace", cwd=home, env=around.environment, timeout=guest.PATIENCE, check=False,
+                              **run_options)
+        check_failure(options, done, code=code, says=[says])
         around.expect_nothing_left(*before)
 
 

@@ -14,6 +14,7 @@ import tempfile
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 from support import guest  # noqa: E402
 from support.guest import Machine, booted, check  # noqa: E402
+from support.verdict import check_failure  # noqa: E402
 
 KERNEL_START = 0x80200000
 
@@ -235,7 +236,7 @@ def test_wrong_places_for_gdb_are_refused():
                                   ("/nowhere/gdb", 125, "/nowhere/gdb"), ("/" + "x" * 200, 2, "--gdb")):
             done = subprocess.run([guest.DOPPEL, "run", "--gdb", where, "--firmware", program], capture_output=True, text=True,
                                   timeout=guest.PATIENCE, check=False)
-            check(done.returncode == code and says in done.stderr and done.stderr.count("\n") == 1, where, done)
+            check_failure(where, done, code=code, says=[re.escape(says)])
 
 
 if __name__ == "__main__":

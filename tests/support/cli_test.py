@@ -1,25 +1,17 @@
-"""What the tests of the launcher share. Each is called with the path of doppel; exit code 77 means skipped, and why."""
+"""What the tests of the launcher share. Each is called with the path of doppel."""
 
 import contextlib
 import os
 import pathlib
+import re
 import shutil
 import subprocess
 import sys
 import tempfile
 
-DOPPEL = pathlib.Path(sys.argv[1]).resolve()
+from support.verdict import check, check_failure, tested_program
 
-
-def skip(why):
-    print("skipped:", why)
-    sys.exit(77)
-
-
-def check(condition, *what):
-    if not condition:
-        print("failed:", *what)
-        sys.exit(1)
+DOPPEL = tested_program()
 
 
 class Launcher:
@@ -48,11 +40,7 @@ class Launcher:
         return done.stdout
 
     def fail(self, *arguments, code, says=""):
-        done = self.run(*arguments)
-        check(done.returncode == code, arguments, "ended with", done.returncode, "not", code, done.stderr)
-        check(done.stderr.startswith("doppel: ") and done.stderr.count("\n") == 1, arguments, "said", repr(done.stderr))
-        check(says in done.stderr, arguments, "said", repr(done.stderr), "without", says)
-        check(done.stdout == "", arguments, "printed", done.stdout)
+        check_failure(arguments, self.run(*arguments), code=code, says=[re.escape(says)])
 
 
 @contextlib.contextmanager

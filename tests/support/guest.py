@@ -1,7 +1,7 @@
 """What the tests of whole machines share: the image tiny, a machine on a terminal of its own, and what it may leave.
 
 Each test file is called with the path of doppel, the folder of the bare-metal programs and the name of one of its
-functions. Exit code 77 means skipped, and why.
+functions.
 """
 import contextlib
 import errno
@@ -21,22 +21,13 @@ import termios
 import time
 import uuid
 
-DOPPEL = pathlib.Path(sys.argv[1]).resolve()
+from support.verdict import check, skip, tested_program
+
+DOPPEL = tested_program()
 PROGRAMS = pathlib.Path(sys.argv[2]).resolve()
 PATIENCE = 60  # seconds until a test gives up: the host may be busy; nothing is expected to take that long
 PROMPT = rb"tiny:[^\r\n]*# "
 INSTRUMENTED = os.environ.get("DOPPEL_INSTRUMENTED") == "1"  # a sanitizer's build: its memory and time say nothing
-
-
-def skip(why):
-    print("skipped:", why)
-    sys.exit(77)
-
-
-def check(condition, *what):
-    if not condition:
-        print("failed:", *what)
-        sys.exit(1)
 
 
 def main(tests):

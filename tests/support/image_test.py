@@ -1,25 +1,16 @@
-"""What the tests of `doppel image` share. Each is called with the path of doppel-image; exit code 77 means skipped, and why."""
+"""What the tests of `doppel image` share. Each is called with the path of doppel-image."""
 
 import contextlib
 import json
 import os
 import pathlib
+import re
 import subprocess
-import sys
 import tempfile
 
-DOPPEL_IMAGE = pathlib.Path(sys.argv[1]).resolve()
+from support.verdict import check, check_failure, tested_program
 
-
-def skip(why):
-    print("skipped:", why)
-    sys.exit(77)
-
-
-def check(condition, *what):
-    if not condition:
-        print("failed:", *what)
-        sys.exit(1)
+DOPPEL_IMAGE = tested_program()
 
 
 class Home:
@@ -38,14 +29,12 @@ class Home:
                                 stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
     def run(self, *arguments, prefix=()):
-        process = self.start(*arguments, prefix=prefix)
-        process.output, process.errors = process.communicate()
-        return process
+        return finish(self.start(*arguments, prefix=prefix))
 
     def succeed(self, *arguments, prefix=()):
-        process = self.run(*arguments, prefix=prefix)
-        check(process.returncode == 0, arguments, "ended with", process.returncode, process.errors)
-        return process.output
+        done = self.run(*arguments, prefix=prefix)
+        check(done.returncode == 0, arguments, "ended with", done.returncode, done.stderr)
+        return done.stdout
 
     def fail(self, *arguments, code=1, says=(), prefix=()):
         expect_failure(self.run(*arguments, prefix=prefix), code, says)
@@ -58,18 +47,14 @@ class Home:
         check(not left, "left behind:", left)
 
 
-def expect_failure(process, code=1, says=()):
-    """`process` has been waited for by Home.run or finish."""
-    check(process.returncode == code, "ended with", process.returncode, process.output, process.errors)
-    check(process.errors.count("\n") == 1 and process.errors.startswith("doppel: "), "not one line:", process.errors)
-    check(process.output == "", "unexpected output:", process.output)
-    for text in says:
-        check(text in process.errors, f"{text!r} is not in", process.errors)
+def expect_failure(done, code=1, says=()):
+    check_failure(done.args, done, code=code, says=map(re.escape, says))
 
 
 def finish(process):
-    process.output, process.errors = process.communicate()
-    return process
+    """As subprocess.run of it would."""
+    output, errors = process.communicate()
+    return subprocess.CompletedProcess(process.args, process.returncode, output, errors)
 
 
 def make_tiny(mirror, *more):
