@@ -32,6 +32,7 @@ constexpr uint64_t largest_length(unsigned register_bytes, uint64_t vtype) {
     return group >= 0 ? (bits << group) >> width : bits >> -group >> width;
 }
 
+// NOLINTBEGIN(readability-identifier-naming): `type`, as in the standard library's traits
 template <class T>
 struct Wider;
 template <>
@@ -61,6 +62,7 @@ template <>
 struct Signed<Twice<uint64_t>> {
     __extension__ using type = __int128;
 };
+// NOLINTEND(readability-identifier-naming)
 // The same bits as a signed number.
 template <class T>
 constexpr auto as_signed(T value) {

@@ -266,8 +266,8 @@ TEST_F(ConsoleTest, MeetsWhoeverOpensThePty) {
 
 // Its clock stands still unless it is told.
 TEST_F(ConsoleTest, ThePtyStaysForTheReaderOfTheLastWords) {
-    loop_ = std::move(*EventLoop::create(still_));
     for (bool closes : {true, false}) {
+        loop_ = std::move(*EventLoop::create(still_));  // a console outlives every run of its loop
         open({ConsoleKind::kPty, ""});
         UniqueFd user(::open(console_->location().c_str(), O_RDWR | O_NOCTTY | O_NONBLOCK | O_CLOEXEC));
         ASSERT_TRUE(user);
