@@ -11,6 +11,7 @@
 #include <cerrno>
 #include <initializer_list>
 #include <memory>
+#include <thread>
 #include <vector>
 
 #include "base/instrumented.h"
@@ -134,8 +135,27 @@ void add_rules(Filter& filter, const Permissions& permissions) {
 
 }  // namespace
 
+namespace {
+
+// glibc reads /proc/sys/vm/overcommit_memory when a thread other than the first shrinks its heap for the first time
+// (check_may_shrink_heap); the answer is kept for the process. Nobody could ask later.
+void let_allocator_look_around() {
+    constexpr size_t kBlocks = 64, kBlockBytes = 64 << 10;
+    std::thread([] {
+        std::vector<std::unique_ptr<char[]>> blocks;
+        for (size_t i = 0; i < kBlocks; i++) {
+            blocks.emplace_back(new char[kBlockBytes]);
+            *const_cast<volatile char*>(blocks.back().get()) = 0;
+        }
+        while (!blocks.empty()) blocks.pop_back();
+    }).join();
+}
+
+}  // namespace
+
 Result<Missing> confine_calls(const Permissions& permissions) {
     constexpr uint32_t kBinaryTree = 2;
+    let_allocator_look_around();
     Filter filter(SCMP_ACT_TRAP);
     filter.set(SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_KILL_PROCESS);  // 32-bit calls, which nothing here makes
     filter.set(SCMP_FLTATR_CTL_TSYNC, 1);

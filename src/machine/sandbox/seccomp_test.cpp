@@ -145,6 +145,18 @@ TEST(Seccomp, LeavesWhatAMachineDoes) {
     EXPECT_EQ(outcome.signal, 0) << outcome.said;
 }
 
+TEST(Seccomp, LetsAThreadGiveMemoryBack) {
+    const Outcome outcome = attempt_confined({}, [] {
+        constexpr size_t kBlocks = 100, kBlockBytes = 60'000;
+        for (int round = 0; round < 3; round++) {
+            std::vector<std::vector<char>> blocks(kBlocks, std::vector<char>(kBlockBytes));
+        }
+        return 0;
+    });
+    EXPECT_EQ(outcome.signal, 0) << outcome.said;
+    EXPECT_EQ(outcome.code, 0);
+}
+
 TEST(Seccomp, LeavesOpenFilesWritable) {
     TemporaryFolder folder;
     const UniqueFd file(open((folder / "flash").c_str(), O_RDWR | O_CREAT, 0600));
