@@ -67,8 +67,13 @@ Result<> GuestMemory::check_range(uint64_t base, uint64_t size) const {
 
 Result<std::unique_ptr<Region>> GuestMemory::make_region(const Mapping& mapping, UniqueFd file) {
     uint64_t words = (mapping.size / kPageSize + kPagesPerWord - 1) / kPagesPerWord;
-    std::unique_ptr<std::atomic<uint64_t>[]> dirty(new (std::nothrow) std::atomic<uint64_t>[words]());
-    if (!dirty) return fail(bad_range(mapping.base, mapping.size, "the host has no memory for its dirty bits"));
+    auto page_bits = [words] {
+        return std::unique_ptr<std::atomic<uint64_t>[]>(new (std::nothrow) std::atomic<uint64_t>[words]());
+    };
+    auto dirty = page_bits(), code = page_bits(), code_written = page_bits();
+    if (!dirty || !code || !code_written) {
+        return fail(bad_range(mapping.base, mapping.size, "the host has no memory for its dirty bits"));
+    }
     uint8_t* host = map_file(file.get(), mapping.size, mapping.frozen ? MAP_PRIVATE : MAP_SHARED, nullptr);
     if (host == nullptr) {
         return fail(Error::system("map guest memory", fmt::format("{:#x} bytes", mapping.size), errno));
@@ -82,6 +87,8 @@ Result<std::unique_ptr<Region>> GuestMemory::make_region(const Mapping& mapping,
     region->file = std::move(file);
     region->frozen = mapping.frozen;
     region->dirty = std::move(dirty);
+    region->code = std::move(code);
+    region->code_written = std::move(code_written);
     return region;
 }
 
@@ -167,7 +174,42 @@ void GuestMemory::mark_dirty(const Region& region, uint64_t address, uint64_t le
         // Most writes hit pages that are dirty already, and a load leaves the cache line shared.
         std::atomic<uint64_t>& entry = region.dirty[word];
         if ((entry.load(std::memory_order_relaxed) & bits) != bits) entry.fetch_or(bits, std::memory_order_release);
+        if (uint64_t code = region.code[word].load(std::memory_order_relaxed) & bits; code != 0) [[unlikely]]
+            region.code_written[word].fetch_or(code, std::memory_order_release);
     }
+}
+
+namespace {
+
+struct PageBit {
+    uint64_t word;
+    uint64_t mask;
+};
+PageBit page_bit(const Region& region, uint64_t address) {
+    uint64_t page = (address - region.base) / kPageSize;
+    return {page / kPagesPerWord, uint64_t{1} << (page % kPagesPerWord)};
+}
+
+}  // namespace
+
+void GuestMemory::note_code(const Region& region, uint64_t address, bool holds_code) {
+    auto [word, mask] = page_bit(region, address);
+    if (holds_code) {
+        region.code[word].fetch_or(mask);
+    } else {
+        region.code[word].fetch_and(~mask);
+    }
+}
+
+bool GuestMemory::holds_code(const Region& region, uint64_t address) {
+    auto [word, mask] = page_bit(region, address);
+    return (region.code[word].load(std::memory_order_relaxed) & mask) != 0;
+}
+
+bool GuestMemory::take_code_written(const Region& region, uint64_t address) {
+    auto [word, mask] = page_bit(region, address);
+    if ((region.code_written[word].load(std::memory_order_relaxed) & mask) == 0) return false;
+    return (region.code_written[word].fetch_and(~mask) & mask) != 0;
 }
 
 std::vector<uint64_t> GuestMemory::collect_dirty() {

@@ -46,6 +46,8 @@ struct Region {
     bool frozen;
     PageRanges zeroed;                               // offsets where anonymous memory has replaced the frozen content
     std::unique_ptr<std::atomic<uint64_t>[]> dirty;  // a bit a page
+    // A bit a page each: an engine holds translations of its code; it was written since they were last compared.
+    std::unique_ptr<std::atomic<uint64_t>[]> code, code_written;
 
     bool contains(uint64_t address, uint64_t length) const {
         return address >= base && length <= size && address - base <= size - length;
@@ -133,6 +135,12 @@ class GuestMemory {
     // Dirty pages. An engine marks a page when its soft TLB gains a write entry for it, so after collect_dirty it must
     // drop those.
     static void mark_dirty(const Region& region, uint64_t address, uint64_t length);
+    // Pages whose code an engine has translated: writes to them are noted, and no engine keeps a write entry for them in
+    // its soft TLB. `address` lies in the region.
+    static void note_code(const Region& region, uint64_t address, bool holds_code);
+    static bool holds_code(const Region& region, uint64_t address);
+    // Whether the page was written since the last call.
+    static bool take_code_written(const Region& region, uint64_t address);
     // Guest physical addresses of the pages written since the last call, ascending; clears the bits.
     std::vector<uint64_t> collect_dirty();
 
