@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 INCLUDE = re.compile(r'^\s*#\s*include\s+"([^"]+)"', re.MULTILINE)
-HOUSE = re.compile(r"^#\s*floor\s+(?P<floor>\d+)\s*$|^doppel_library\(\s*(?P<folder>[^\s)]+)(?P<rest>[^)]*)\)", re.MULTILINE)
+HOUSE = re.compile(r"^#\s*floor\s+(?P<floor>\d+)\s*$|^[ \t]*doppel_library\(\s*(?P<folder>[^\s)]+)(?P<rest>[^)]*)\)", re.MULTILINE)
 
 
 def read_house(text):

@@ -34,7 +34,7 @@ with launcher() as doppel:
     check(process.returncode == 42, process.returncode)
     answer = json.loads(output)
     check(answer["pid"] == process.pid, answer)
-    check(answer["specification"] == {"arch": "riscv64", "engine": "interpret", "cpus": 3, "memory": 1 << 30, "kernel": "Image",
+    check(answer["specification"] == {"arch": "riscv64", "engine": "auto", "cpus": 3, "memory": 1 << 30, "kernel": "Image",
                                       "initrd": "", "append": 'a "b" \u20ac', "firmware": "", "irqchip": "plic", "console": "file:log",
                                       "no_reboot": True, "code_flash": "", "variable_flash": "",
                                       "gdb": "", "sandbox": True, "trace": ["irq,trap=a=b,limit=1M", "sbi=-"], "vlen": 0, "name": ""}, answer)

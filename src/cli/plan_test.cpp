@@ -50,7 +50,7 @@ TEST_F(PlanTest, TakesAKernelForAMachine) {
     ASSERT_TRUE(made) << made.error().message();
     EXPECT_EQ(made->level.value, "machine");
     EXPECT_EQ(made->arch.value, "riscv64");
-    EXPECT_EQ(made->engine.value, "interpret");
+    EXPECT_EQ(made->engine.value, DOPPEL_TRANSLATE ? "translate" : "interpret");
     const auto& s = made->specification;
     EXPECT_EQ(s.kernel, "Image");
     EXPECT_EQ(s.initrd, "i");

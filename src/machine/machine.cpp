@@ -11,6 +11,9 @@
 
 #include "base/log.h"
 #include "cpu/interpret/interpreter.h"
+#if DOPPEL_TRANSLATE
+#include "cpu/translate/translator.h"
+#endif
 #include "machine/boot/boot_rom.h"
 #include "machine/gdb/listener.h"
 #include "machine/sandbox/sandbox.h"
@@ -22,13 +25,19 @@ namespace {
 // Programs that end through memory are looked at this often, in instructions.
 constexpr uint64_t kHtifBudget = 1 << 14;
 
-std::unique_ptr<cpu::Engine> make_engine(EngineChoice choice) {
-    switch (choice) {
-        case EngineChoice::kAuto:
-        case EngineChoice::kInterpret:
-            return std::make_unique<cpu::interpret::Interpreter>();
+Result<std::unique_ptr<cpu::Engine>> make_engine(const Specification& specification) {
+    std::unique_ptr<cpu::Engine> interpreter = std::make_unique<cpu::interpret::Interpreter>();
+    if (specification.engine == EngineChoice::kInterpret) return interpreter;
+#if DOPPEL_TRANSLATE
+    auto translator = cpu::translate::Translator::create({});
+    if (translator) return std::unique_ptr<cpu::Engine>(std::move(*translator));
+    if (specification.engine == EngineChoice::kTranslate) return fail(translator.error());
+#else
+    if (specification.engine == EngineChoice::kTranslate) {
+        return fail(Error{"--engine translate", "this build", "it was made without the translator", "use --engine interpret"});
     }
-    return nullptr;
+#endif
+    return interpreter;
 }
 
 }  // namespace
@@ -54,7 +63,7 @@ Result<> Machine::build() {
     DOPPEL_TRY(loop_, EventLoop::create());
     timebase_ = std::make_unique<device::Timebase>(loop_->clock());
     DOPPEL_CHECK(watch_signals());
-    engine_ = make_engine(specification_.engine);
+    DOPPEL_TRY(engine_, make_engine(specification_));
 
     bool bare_metal = !specification_.firmware.empty();
     HartSurroundings surroundings{memory_, bus_, *timebase_, {}, {}, {}, {}};

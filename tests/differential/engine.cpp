@@ -1,6 +1,9 @@
 #include <fmt/format.h>
 
 #include "cpu/interpret/interpreter.h"
+#if DOPPEL_TRANSLATE
+#include "cpu/translate/translator.h"
+#endif
 #include "device/bus.h"
 #include "isa/riscv/assemble.h"
 #include "isa/riscv/mmu.h"
@@ -105,10 +108,28 @@ class Kernel {
     uint64_t handler_ = 0;
 };
 
+#if DOPPEL_TRANSLATE
+// Each program is another machine, and so has a code cache of its own; all of it is translated before it runs.
+class FreshTranslator final : public cpu::Engine {
+  public:
+    std::string_view name() const override { return "translate"; }
+    std::unique_ptr<cpu::Vcpu> make_vcpu(const cpu::VcpuParts& parts) const override {
+        auto engine = cpu::translate::Translator::create({.cache_bytes = kCacheBytes, .hot = 0});
+        return engine ? (*engine)->make_vcpu(parts) : nullptr;
+    }
+
+  private:
+    static constexpr size_t kCacheBytes = size_t{64} << 20;
+};
+#endif
+
 }  // namespace
 
 std::unique_ptr<cpu::Engine> engine_by_name(std::string_view name) {
     if (name == "interpret") return std::make_unique<cpu::interpret::Interpreter>();
+#if DOPPEL_TRANSLATE
+    if (name == "translate") return std::make_unique<FreshTranslator>();
+#endif
     return nullptr;
 }
 

@@ -51,15 +51,25 @@ def test_an_idle_guest_of_four_harts_uses_less_than_3_percent_of_a_core():
         check_idle(machine)
 
 
-def test_resident_memory_above_guest_ram_is_below_20_mib():
+def test_the_interpreters_resident_memory_above_guest_ram_is_below_20_mib():
     if guest.INSTRUMENTED:
         guest.skip("instrumented")
     for cpus in (1, 4):  # each hart keeps decoded instructions of its own
-        with booted("--cpus", cpus) as machine:
+        with booted("--engine", "interpret", "--cpus", cpus) as machine:
             machine.ask("ls -lR /sys /dev /bin > /dev/null; sha256sum /bin/busybox")
             resident = above_guest_ram(machine.pid)
             print(f"{cpus} harts: {resident / MIB:.1f} MiB above guest RAM")
             check(resident < 20 * MIB, resident / MIB, "MiB", guest.status(machine.pid))
+
+
+def test_translated_code_takes_less_than_64_mib():
+    if guest.INSTRUMENTED:
+        guest.skip("instrumented")
+    with booted("--cpus", 4) as machine:
+        machine.ask("ls -lR /sys /dev /bin > /dev/null; sha256sum /bin/busybox")
+        resident = above_guest_ram(machine.pid)
+        print(f"{resident / MIB:.1f} MiB above guest RAM")
+        check(resident < 64 * MIB, resident / MIB, "MiB", guest.status(machine.pid))
 
 
 def test_a_guest_of_16_gib_starts_and_does_not_consume_them():

@@ -10,7 +10,7 @@
 #include <string_view>
 #include <vector>
 
-#include "cpu/interpret/interpreter.h"
+#include "cpu/vcpu.h"
 #include "device/bus.h"
 #include "isa/riscv/assemble.h"
 #include "isa/riscv/test_hart.h"
@@ -28,6 +28,9 @@ inline std::ostream& operator<<(std::ostream& out, const Trap& trap) {
     return out << "cause " << trap.cause << " at 0x" << std::hex << trap.pc << " tval 0x" << trap.value << std::dec;
 }
 
+// By the engine that the test program is for: the same tests run on each.
+std::unique_ptr<Vcpu> make_test_vcpu(const VcpuParts& parts);
+
 class ProgramMachine : public isa::riscv::TestHart {
   public:
     static constexpr uint64_t kCode = kRam + 0x1000;
@@ -40,7 +43,7 @@ class ProgramMachine : public isa::riscv::TestHart {
         hart.csr.mtvec = kHandler;
         hart.csr.mstatus |= isa::riscv::mstatus::kFs;
         put(kHandler, {"wfi"});
-        vcpu = Interpreter().make_vcpu({hart, memory, bus, time});
+        vcpu = make_test_vcpu({hart, memory, bus, time});
     }
 
     static unsigned number(std::string_view name) {

@@ -30,6 +30,7 @@ Runner::Runner(const VcpuParts& parts)
 ExitReason Runner::run(uint64_t budget) {
     executing_.store(true);
     hart_.pc &= ~uint64_t{1};  // IALIGN is 16; whoever set it outside may not know
+    if (native_ != nullptr) native_->begin();
     refresh_context();
     if (trace_ != nullptr) [[unlikely]]
         note_traced_kinds();
@@ -68,6 +69,7 @@ ExitReason Runner::run(uint64_t budget) {
             break;
         }
     }
+    if (native_ != nullptr) native_->end();
     executing_.store(false);
     return reason;
 }
@@ -100,9 +102,11 @@ void Runner::enter_trap(uint64_t cause, uint64_t tval) {
 void Runner::execute(int64_t slice) {
     // A guest whose trap handler faults at once retires nothing: leave now and then all the same.
     constexpr unsigned kMaxMisses = 1 << 12;
+    if (native_ != nullptr) native_->begin();
     budget_ = slice;
     retired_at_slice_end_ = hart_.retired + static_cast<uint64_t>(slice);
     for (unsigned misses = 0; misses < kMaxMisses && budget_ > 0 && !must_leave(); misses++) {
+        if (native_ != nullptr && run_native()) continue;
         if (const Op* op = find_block()) run_ops(op);
     }
     hart_.retired = retired_at_slice_end_ - static_cast<uint64_t>(budget_);
@@ -173,8 +177,12 @@ const Op* Runner::find_block() {
         return nullptr;
     Block* block = page->whole && !page->stops ? cached_block(*page) : nullptr;
     if (block == nullptr) return find_single();
-    jumps_[(hart_.pc >> 1) & (kJumpEntries - 1)] = {hart_.pc, block, fetch_context_};
     fetched_pages_.add(hart_.pc >> 12);
+    if (native_ == nullptr) {
+        jumps_[(hart_.pc >> 1) & (kJumpEntries - 1)] = {hart_.pc, block, fetch_context_};
+    } else if (hot_ != 0 && ++block->heat >= hot_) {
+        native_->translate(place_in(*page));
+    }
     budget_ -= block->count;
     block_ = block;
     block_pc_ = hart_.pc;
@@ -264,6 +272,7 @@ void Runner::refresh_context() {
     if (hart_.translation_version != translation_version_) {
         translation_version_ = hart_.translation_version;
         fence_number_++;  // after a restore, decoded blocks are not memory's either
+        if (native_ != nullptr) native_->fence_instructions();
         clear_caches();
     }
     if (std::exchange(mxr_, mode.mxr) != mode.mxr) clear_caches();
@@ -282,9 +291,11 @@ void Runner::refresh_context() {
     unsigned index = mode.privilege == Privilege::kUser         ? 0
                      : mode.privilege == Privilege::kSupervisor ? (mode.sum ? 2 : 1)
                                                                 : 3;
-    data_tlb_ = &data_tlbs_[index];
+    data_tlb_ = &data_tlbs_.select(data_space_, index);
     constexpr unsigned kEpochShift = 14;
-    fetch_context_ = jump_epoch_ << kEpochShift | fetch_space_ << 2 | static_cast<uint32_t>(hart_.privilege);
+    uint32_t fetches = fetch_space_ << 2 | static_cast<uint32_t>(hart_.privilege);
+    fetch_context_ = jump_epoch_ << kEpochShift | fetches;
+    if (native_ != nullptr) native_->context_changed(fetches);
 }
 
 void Runner::drop_translations(const uint64_t* address, const uint64_t* asid) {
@@ -313,7 +324,7 @@ void Runner::note_large_page(uint64_t va, uint64_t span) {
 }
 
 void Runner::drop_page(uint64_t va) {
-    for (SoftTlb& tlb : data_tlbs_) tlb.drop_page(va);
+    data_tlbs_.drop_page(va);
     FetchEntry& entry = fetch_tlb_[(va >> 12) & (kFetchEntries - 1)];
     if ((entry.tag & kPageMask) == (va & kPageMask)) entry = {};
     if (fetched_pages_.may_contain(va >> 12)) drop_jumps();
@@ -331,6 +342,7 @@ void Runner::drop_all_translations() {
 void Runner::drop_jumps() {
     constexpr uint32_t kEpochs = 1 << 18;
     fetched_pages_.clear();
+    if (native_ != nullptr) native_->drop_jumps();
     if (++jump_epoch_ == kEpochs) {
         jump_epoch_ = 0;
         jumps_.fill({});
@@ -339,16 +351,18 @@ void Runner::drop_jumps() {
 }
 
 void Runner::clear_caches() {
-    for (SoftTlb& tlb : data_tlbs_) tlb.clear();
+    data_tlbs_.clear();
     fetch_tlb_.fill({});
     jumps_.fill({});
     large_pages_.clear();
     vast_pages_ = false;
     fetched_pages_.clear();
+    if (native_ != nullptr) native_->drop_jumps();
 }
 
 void Runner::drop_instructions() {
     fence_number_++;
+    if (native_ != nullptr) native_->fence_instructions();
     drop_jumps();
 }
 

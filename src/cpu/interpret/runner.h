@@ -7,6 +7,7 @@
 #include <optional>
 
 #include "cpu/interpret/block_cache.h"
+#include "cpu/interpret/native_tier.h"
 #include "cpu/interpret/soft_tlb.h"
 #include "cpu/vcpu.h"
 #include "isa/riscv/mmu.h"
@@ -22,9 +23,12 @@ struct JumpEntry {
     uint32_t context = 0;  // 0: empty
 };
 
-class Runner final : public Vcpu, private isa::riscv::EngineHooks {
+class Runner final : public Vcpu, public NativeHost, private isa::riscv::EngineHooks {
   public:
     explicit Runner(const VcpuParts& parts);
+    // Before the first run. A block is worth a translation when it was entered `hot` times;
+    // 0: before it is entered at all.
+    void set_native_tier(std::unique_ptr<NativeTier> tier, uint32_t hot);
     ExitReason run(uint64_t budget) override;
 
     // runner_debug.cpp
@@ -50,12 +54,12 @@ class Runner final : public Vcpu, private isa::riscv::EngineHooks {
     // Fast-path lookups: the host address of `bytes` at `va`, or nullptr.
     uint8_t* readable(uint64_t va, unsigned bytes) {
         const TlbEntry& entry = data_tlb_->slot(va);
-        if (entry.read_tag != (((va + bytes - 1) & kPageMask) | data_space_)) return nullptr;
+        if (entry.read_tag != ((va + bytes - 1) & kPageMask)) return nullptr;
         return reinterpret_cast<uint8_t*>(va + entry.offset);
     }
     uint8_t* writable(uint64_t va, unsigned bytes) {
         const TlbEntry& entry = data_tlb_->slot(va);
-        if (entry.write_tag != (((va + bytes - 1) & kPageMask) | data_space_)) return nullptr;
+        if (entry.write_tag != ((va + bytes - 1) & kPageMask)) return nullptr;
         return reinterpret_cast<uint8_t*>(va + entry.offset);
     }
 
@@ -88,6 +92,10 @@ class Runner final : public Vcpu, private isa::riscv::EngineHooks {
         const uint8_t* host = nullptr;
     };
 
+    // NativeHost
+    bool fill(uint64_t va, unsigned bytes, bool writes) override;
+    void drop_code_writes() override;
+
     // EngineHooks
     void drop_translations(const uint64_t* address, const uint64_t* asid) override;
     void drop_instructions() override;
@@ -109,6 +117,8 @@ class Runner final : public Vcpu, private isa::riscv::EngineHooks {
                attention_.load(std::memory_order_relaxed);
     }
     void run_ops(const Op* op);
+    CodePlace place_in(const FetchEntry& page) const;  // of hart.pc
+    bool run_native();  // false: a block is to be interpreted
     // The block, or the single instruction, at hart_.pc; nullptr: a fault was taken instead.
     const Op* find_block();
     const Op* find_single();
@@ -180,7 +190,7 @@ class Runner final : public Vcpu, private isa::riscv::EngineHooks {
     bool mxr_ = false;
     uint64_t pending_seen_ = 0;  // interrupts when they were last looked at
 
-    std::array<SoftTlb, 4> data_tlbs_;  // user, supervisor, supervisor with SUM, machine
+    TlbPool data_tlbs_;
     std::array<FetchEntry, kFetchEntries> fetch_tlb_;
     std::array<JumpEntry, kJumpEntries> jumps_;
     AddressSpaces spaces_;
@@ -189,6 +199,8 @@ class Runner final : public Vcpu, private isa::riscv::EngineHooks {
     bool vast_pages_ = false;   // a mapping of more than 1 GiB was used
     uint32_t fence_number_ = 1;
     BlockCache blocks_;
+    std::unique_ptr<NativeTier> native_;  // null: everything is interpreted
+    uint32_t hot_ = 0;
     SingleBlock single_{};
 
     std::shared_ptr<const DebugPoints> points_;  // null: nothing to look for

@@ -24,16 +24,21 @@ Translation Runner::translate_data(uint64_t va, unsigned bytes, Access access) {
         memory::GuestMemory::mark_dirty(*region, page, 1);
     }
     if (!isa::riscv::pmp_uniform(hart_, page)) return found;
+    if (access == Access::kStore && memory::GuestMemory::holds_code(*region, page)) {
+        if (native_ != nullptr) native_->note_code_write(page);
+        return found;
+    }
     if (traces_memory_ || (points_ != nullptr && points_->watches_page(va))) [[unlikely]]
         return found;
     note_large_page(va, found.span);
     TlbEntry& entry = data_tlb_->slot(va);
-    uint64_t tag = (va & kPageMask) | data_space_;
-    uint64_t offset = reinterpret_cast<uint64_t>(region->host + (page - region->base)) - (va & kPageMask);
+    uint64_t tag = va & kPageMask;
+    uint64_t offset = reinterpret_cast<uint64_t>(region->host + (page - region->base)) - tag;
     // The guest may have changed the mapping without a fence yet: what the old one permitted does not hold for the new.
-    if (entry.read_tag != tag || entry.offset != offset) entry.read_tag = 0;
-    if (entry.write_tag != tag || entry.offset != offset) entry.write_tag = 0;
+    if (entry.read_tag != tag || entry.offset != offset) entry.read_tag = kNoPage;
+    if (entry.write_tag != tag || entry.offset != offset) entry.write_tag = kNoPage;
     entry.offset = offset;
+    entry.physical = page;
     (access == Access::kStore ? entry.write_tag : entry.read_tag) = tag;
     return found;
 }

@@ -53,7 +53,7 @@ class RunnerTrace : public ::testing::Test, public TestBoard {
   protected:
     void trace(unsigned kinds) {
         notes = std::make_unique<Notes>(kinds);
-        vcpu = Interpreter().make_vcpu({hart, memory, bus, time, notes.get()});
+        vcpu = make_test_vcpu({hart, memory, bus, time, notes.get()});
         reg(reg::kA1) = kData;
     }
     // The lines from kCode, without the handler's WFI and what belongs to the ebreak behind the lines.
@@ -147,7 +147,7 @@ TEST_F(RunnerTrace, ChangesNothingOfWhatAProgramDoes) {
                                            "addi a0, a0, -1",    "bne a0, zero, " + std::to_string(kCode + 4)};
     TestBoard plain;
     Notes all(trace_kind::kInstructions | trace_kind::kMemory | trace_kind::kTraps | trace_kind::kInterrupts);
-    vcpu = Interpreter().make_vcpu({hart, memory, bus, time, &all});
+    vcpu = make_test_vcpu({hart, memory, bus, time, &all});
     for (TestBoard* board : {static_cast<TestBoard*>(this), &plain}) {
         board->reg(reg::kA1) = kData;
         board->execute(program);

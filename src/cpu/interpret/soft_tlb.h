@@ -1,8 +1,8 @@
 // The soft TLB: from a virtual page to host memory in a few instructions, per privilege and address space.
 //
-// An entry's tag is the page's address with the number of its address space in the low 12 bits, so one comparison
-// checks both, and a context switch needs no flush. An access of n bytes at `va` is looked up in the slot of va's page,
-// by the page of its last byte: one that crosses a page never matches.
+// Each address space and mode has a table of its own, out of a small pool, so that a context switch needs no flush. An
+// entry's tag is the page's address. An access of n bytes at `va` is looked up in the slot of va's page, by the page of
+// its last byte: one that crosses a page never matches.
 #pragma once
 
 #include <array>
@@ -15,11 +15,16 @@ inline constexpr uint64_t kPageMask = ~uint64_t{0xfff};
 inline constexpr unsigned kSpaceBits = 12;
 inline constexpr uint32_t kNoSpace = 0;  // no address space has this number, so a cleared entry matches nothing
 
+inline constexpr uint64_t kNoPage = 1;  // a tag that no page has
+
+// Translated code knows this form.
 struct TlbEntry {
-    uint64_t read_tag = 0;
-    uint64_t write_tag = 0;
+    uint64_t read_tag = kNoPage;
+    uint64_t write_tag = kNoPage;
     uint64_t offset = 0;  // host address minus virtual address
+    uint64_t physical = 0;  // the page's guest physical address
 };
+static_assert(sizeof(TlbEntry) == 32);
 
 class SoftTlb {
   public:
@@ -27,15 +32,73 @@ class SoftTlb {
 
     TlbEntry& slot(uint64_t va) { return entries_[(va >> 12) & (kEntries - 1)]; }
     void clear() { entries_.fill({}); }
-    // Of any address space.
     void drop_page(uint64_t va) {
         TlbEntry& entry = slot(va);
-        if (((entry.read_tag | entry.write_tag) & kPageMask) == (va & kPageMask)) entry = {};
-        // The tags of one entry belong to one page, or one of them is 0.
+        uint64_t page = va & kPageMask;
+        // The tags of one entry belong to one page, or one of them is of none.
+        if (entry.read_tag == page || entry.write_tag == page) entry = {};
+    }
+    // Makes every page that `holds` names by its guest physical address unwritable.
+    template <class Holds>
+    void drop_writes(Holds holds) {
+        for (TlbEntry& entry : entries_) {
+            if (entry.write_tag != kNoPage && holds(entry.physical)) entry.write_tag = kNoPage;
+        }
     }
 
   private:
     std::array<TlbEntry, kEntries> entries_{};
+};
+
+// The soft TLBs of the address spaces and modes that were used last.
+class TlbPool {
+  public:
+    // Of the space with this number in this mode (0 to 3); valid until the next call.
+    SoftTlb& select(uint32_t space, unsigned mode) {
+        uint32_t key = space << 2 | mode;
+        for (size_t i = 0; i < kTables; i++) {
+            if (keys_[i] != key) continue;
+            used_[i] = ++now_;
+            return tables_[i];
+        }
+        size_t oldest = 0;
+        for (size_t i = 1; i < kTables; i++) {
+            if (used_[i] < used_[oldest]) oldest = i;
+        }
+        tables_[oldest].clear();
+        keys_[oldest] = key;
+        used_[oldest] = ++now_;
+        return tables_[oldest];
+    }
+    void clear() {
+        for (size_t i = 0; i < kTables; i++) {
+            if (keys_[i] != kNoKey) tables_[i].clear();
+        }
+    }
+    void drop_page(uint64_t va) {
+        for (size_t i = 0; i < kTables; i++) {
+            if (keys_[i] != kNoKey) tables_[i].drop_page(va);
+        }
+    }
+    template <class Holds>
+    void drop_writes(Holds holds) {
+        for (size_t i = 0; i < kTables; i++) {
+            if (keys_[i] != kNoKey) tables_[i].drop_writes(holds);
+        }
+    }
+
+  private:
+    static constexpr size_t kTables = 8;
+    static constexpr uint32_t kNoKey = ~uint32_t{0};
+    static constexpr std::array<uint32_t, kTables> kNoKeys = [] {
+        std::array<uint32_t, kTables> keys{};
+        keys.fill(kNoKey);
+        return keys;
+    }();
+    std::array<SoftTlb, kTables> tables_;
+    std::array<uint32_t, kTables> keys_ = kNoKeys;
+    std::array<uint64_t, kTables> used_{};
+    uint64_t now_ = 0;
 };
 
 // Which pages were cached since the last clear, approximately: never forgets one, may name too many.

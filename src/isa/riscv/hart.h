@@ -149,6 +149,9 @@ struct Hart {
 
     VectorState vector;  // mstatus.VS stays 0 without registers
 
+    // An engine's own, at a fixed distance from the registers; means nothing between two calls of its `run`.
+    alignas(16) std::array<uint64_t, 128> engine_state{};
+
     bool float_enabled() const { return (csr.mstatus & mstatus::kFs) != 0; }
 
     template <class V>

@@ -19,7 +19,7 @@ inline constexpr uint64_t kMinMemory = uint64_t{16} << 20;  // bytes
 inline constexpr uint64_t kMaxMemory = uint64_t{1} << 40;   // bytes; what one mapping of a 47-bit host surely holds
 
 enum class Architecture { kRiscv64 };
-enum class EngineChoice { kAuto, kInterpret };
+enum class EngineChoice { kAuto, kInterpret, kTranslate };
 enum class Irqchip { kAia, kPlic };  // APLIC and IMSICs with message-signalled interrupts, or wires to a PLIC
 enum class ConsoleKind { kStdio, kFile, kPty, kSocket, kNone };
 

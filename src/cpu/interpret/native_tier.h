@@ -1,0 +1,56 @@
+// What may run guest code faster than the interpreter, beneath it: the interpreter keeps the architecture (fetching,
+// faults, interrupts, devices), and asks for translated code before it executes a block.
+#pragma once
+
+#include <cstdint>
+
+#include "cpu/interpret/soft_tlb.h"
+
+namespace doppel::cpu::interpret {
+
+// What a tier asks of the vCPU that it belongs to.
+class NativeHost {
+  public:
+    virtual ~NativeHost() = default;
+    // Brings the page of an access into the present soft TLB; false: the access is not for translated code.
+    virtual bool fill(uint64_t va, unsigned bytes, bool writes) = 0;
+    // No write entry of any soft TLB leads to a page that holds translated code.
+    virtual void drop_code_writes() = 0;
+};
+
+// The instruction at `pc`, where it is in memory, and its bytes up to the page's end.
+struct CodePlace {
+    uint64_t pc;
+    uint64_t physical;
+    const uint8_t* code;
+};
+
+// Of one vCPU, on its thread.
+class NativeTier {
+  public:
+    enum class Next : uint8_t {
+        kGoOn,            // at hart.pc
+        kInterpretBlock,  // there is no code for hart.pc
+        kInterpretOne,    // the instruction at hart.pc is not for translated code
+    };
+    virtual ~NativeTier() = default;
+
+    // Runs translated code from `place`, which is hart.pc, as long as there is some and the budget covers it. The hart
+    // is exact afterwards, but for `retired`.
+    virtual Next run(const CodePlace& place, SoftTlb& tlb, int64_t& budget) = 0;
+    // The block at `place` is executed often.
+    virtual void translate(const CodePlace& place) = 0;
+    // `context` names the address space and privilege of fetches.
+    virtual void context_changed(uint32_t context) = 0;
+    // Virtual addresses may lead elsewhere.
+    virtual void drop_jumps() = 0;
+    // fence.i
+    virtual void fence_instructions() = 0;
+    // Around the execution of guest code.
+    virtual void begin() = 0;
+    virtual void end() = 0;
+    // A store went to the page at this guest physical address, which holds translated code.
+    virtual void note_code_write(uint64_t physical) = 0;
+};
+
+}  // namespace doppel::cpu::interpret

@@ -1,0 +1,54 @@
+// The interpreter's side of a native tier: when translated code runs, and what it asks for.
+#include "cpu/interpret/dispatch.h"
+#include "cpu/interpret/runner.h"
+
+namespace doppel::cpu::interpret {
+
+using isa::riscv::Access;
+
+void Runner::set_native_tier(std::unique_ptr<NativeTier> tier, uint32_t hot) {
+    native_ = std::move(tier);
+    hot_ = hot;
+}
+
+CodePlace Runner::place_in(const FetchEntry& page) const {
+    uint64_t offset = hart_.pc & ~kPageMask;
+    return {hart_.pc, page.physical + offset, page.host + offset};
+}
+
+bool Runner::run_native() {
+    // A debugger's points are the interpreter's to find.
+    if (points_ != nullptr) [[unlikely]]
+        return false;
+    const FetchEntry* page = fetch_page(hart_.pc);
+    if (page == nullptr) return true;
+    if (!page->whole) return false;
+    fetched_pages_.add(hart_.pc >> 12);
+    if (hot_ == 0) native_->translate(place_in(*page));
+    switch (native_->run(place_in(*page), *data_tlb_, budget_)) {
+        case NativeTier::Next::kGoOn:
+            return true;
+        case NativeTier::Next::kInterpretBlock:
+            return budget_ <= 0;
+        case NativeTier::Next::kInterpretOne:
+            break;
+    }
+    if (const Op* op = find_single()) run_ops(op);
+    return true;
+}
+
+bool Runner::fill(uint64_t va, unsigned bytes, bool writes) {
+    if (((va ^ (va + bytes - 1)) & kPageMask) != 0) return false;
+    // A fault is the instruction's, which is executed again for it.
+    translate_data(va, bytes, writes ? Access::kStore : Access::kLoad);
+    return (writes ? writable(va, bytes) : readable(va, bytes)) != nullptr;
+}
+
+void Runner::drop_code_writes() {
+    data_tlbs_.drop_writes([this](uint64_t physical) {
+        const memory::Region* region = memory_.find(physical, 1);
+        return region == nullptr || memory::GuestMemory::holds_code(*region, physical);
+    });
+}
+
+}  // namespace doppel::cpu::interpret

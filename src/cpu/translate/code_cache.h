@@ -1,0 +1,127 @@
+// The translations that all harts of a machine share, by guest physical address, and what keeps them true to memory.
+//
+// A page that holds translated code is write-protected in the soft TLBs: writes to it are noted page by page, and at
+// fence.i the pages that were written are compared with what was translated. A hart that still has a write entry from
+// before (`Participant::seen`) makes the page suspect until it has dropped it.
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <mutex>
+#include <unordered_map>
+#include <vector>
+
+#include "cpu/translate/recorder.h"
+#include "memory/guest_memory.h"
+#include "translate/code_memory.h"
+#include "translate/x86/emitter.h"
+#include "translate/x86/thunks.h"
+
+namespace doppel::cpu::translate {
+
+struct CacheStatistics {
+    uint64_t blocks = 0;       // translated since the start
+    uint64_t guest_bytes = 0;  // of guest code
+    uint64_t host_bytes = 0;   // of host code
+    uint64_t nanoseconds = 0;  // spent translating
+    uint64_t regions = 0;      // loops compiled as one
+    uint64_t invalidated = 0;  // blocks whose code had changed
+    uint64_t flushes = 0;      // of the whole cache, because it was full
+};
+
+// One hart's part in the cache.
+struct Participant {
+    std::atomic<bool> executing{false};  // may use the write entries of its soft TLBs
+    std::atomic<bool> inside{false};     // runs translated code
+    std::atomic<uint64_t> seen{0};       // code pages for which it has dropped its write entries
+};
+
+// Thread-safe. Lock order: `lock_` is a leaf.
+class CodeCache {
+  public:
+    static Result<std::unique_ptr<CodeCache>> create(size_t bytes);
+
+    // Both outlive the harts' use of the cache.
+    void join(Participant& participant);
+    void leave(Participant& participant);
+    const doppel::translate::x86::Thunks& thunks() const { return thunks_; }
+    const uint8_t* thunk_base() const { return thunk_base_; }
+
+    // nullptr: none.
+    const uint8_t* find(uint64_t physical, CodeMode mode);
+    // Translates the block at `physical`, which lies in RAM; nullptr: not for translated code, or not now. `mine` has
+    // dropped its write entries of code pages when it looks at `new_pages` next.
+    const uint8_t* translate(const memory::Region& region, uint64_t physical, CodeMode mode);
+    // The jump at `site` leads to the code for `physical` from now on.
+    void link(uint8_t* site, uint64_t physical, CodeMode mode);
+    // The block at `physical` was found running. Seen often, the loop around it is compiled as one.
+    void sample(const memory::Region& region, uint64_t physical, CodeMode mode);
+    // Changes when blocks have got better code; the old one goes on working.
+    uint64_t improvements() const { return improvements_.load(); }
+    // Drops what memory does not hold any more. At fence.i.
+    void compare_written();
+    void note_write(const memory::Region& region, uint64_t physical);
+
+    // Code pages so far; grows.
+    uint64_t code_pages() const { return code_pages_.load(); }
+    // Changes when everything was dropped; code found before is gone then.
+    uint64_t generation() const { return generation_.load(); }
+    // A hart announces that it will run translated code; false: not now.
+    bool enter(Participant& participant);
+    static void exit(Participant& participant) { participant.inside.store(false); }
+
+    CacheStatistics statistics() const;
+    size_t host_bytes() const { return memory_.used(); }
+
+  private:
+    struct Link {
+        uint8_t* site;
+        int32_t unlinked;  // the displacement before
+    };
+    struct NativeBlock {
+        uint64_t key;
+        uint64_t physical;
+        uint64_t hash;  // of its guest code
+        uint32_t bytes;
+        const uint8_t* entry = nullptr;  // null: not for translated code
+        uint32_t samples = 0;
+        uint64_t region = 0;  // the number of the region that it belongs to; 0: none
+        std::vector<Link> incoming;
+    };
+    struct CodePage {
+        const memory::Region* region;
+        uint64_t number = 0;   // as `code_pages` counted when it came
+        unsigned writes = 0;   // since it holds code
+        bool refused = false;  // written too often: its code is interpreted until the next fence
+        std::vector<std::unique_ptr<NativeBlock>> blocks;
+    };
+
+    explicit CodeCache(doppel::translate::CodeMemory memory);
+    static uint64_t key_of(uint64_t physical, CodeMode mode) { return physical >> 1 << 4 | mode.number(); }
+    bool settled(const CodePage& page) const;
+    void drop(NativeBlock& block);
+    bool holds(const CodePage& page, const NativeBlock& block) const;
+    const uint8_t* compile(const memory::Region& region, uint64_t physical, CodeMode mode);
+    void compile_loop(CodePage& page, uint64_t physical, CodeMode mode);
+    void replace(CodePage& page, const NativeBlock& better);
+    void drop_changed(CodePage& page);
+    void flush_if_possible();
+    void forget_page(uint64_t physical_page, CodePage& page);
+
+    mutable std::mutex lock_;
+    doppel::translate::CodeMemory memory_;
+    doppel::translate::x86::Thunks thunks_;
+    const uint8_t* thunk_base_ = nullptr;
+    size_t kept_ = 0;  // bytes of `memory_` that hold the thunks
+    std::unordered_map<uint64_t, NativeBlock*> blocks_;
+    std::unordered_map<uint64_t, CodePage> pages_;
+    std::vector<Participant*> participants_;
+    std::atomic<uint64_t> code_pages_{0};
+    std::atomic<uint64_t> generation_{0};
+    std::atomic<uint64_t> improvements_{0};
+    uint64_t regions_ = 0;
+    std::atomic<bool> flush_wanted_{false};
+    CacheStatistics statistics_;
+};
+
+}  // namespace doppel::cpu::translate

@@ -1,0 +1,224 @@
+// Evaluates instruction definitions (isa/riscv/semantics.h) by recording them as intermediate representation.
+#pragma once
+
+#include <utility>
+
+#include "cpu/translate/helpers.h"
+#include "isa/float/float.h"
+#include "isa/riscv/csr.h"
+#include "isa/riscv/decode.h"
+#include "isa/riscv/operands.h"
+#include "isa/riscv/semantics_atomic.h"
+#include "isa/riscv/system.h"
+#include "isa/riscv/vector.h"
+#include "translate/value.h"
+
+namespace doppel::cpu::translate {
+
+// What a translation presumes of the hart's state besides the code.
+struct CodeMode {
+    bool float_enabled = false;
+    uint8_t rounding = 0;  // frm
+    bool operator==(const CodeMode&) const = default;
+    uint8_t number() const { return static_cast<uint8_t>(rounding << 1 | (float_enabled ? 1 : 0)); }
+};
+
+class Recorder {
+  public:
+    using Builder = doppel::translate::Builder;
+    using Operation = doppel::translate::Operation;
+    using Type = doppel::translate::Type;
+    template <unsigned N>
+    using Word = doppel::translate::Value<N>;
+
+    Recorder(Builder& builder, CodeMode mode) : builder_(builder), mode_(mode) {}
+
+    // The instruction at `offset` of the page, `length` bytes long, is recorded next.
+    void begin(uint16_t offset, unsigned length) {
+        offset_ = offset;
+        length_ = length;
+        builder_.begin_instruction(offset);
+    }
+    bool ended() const { return ended_; }
+    // Goes on behind the last instruction.
+    void end_by_falling_through() { end({.operation = Operation::kJump, .imm = next_offset()}); }
+
+    template <unsigned N>
+    Word<N> constant(uint64_t value) {
+        return {&builder_, builder_.constant(Word<N>::kType, value)};
+    }
+    Word<64> x(unsigned n) { return {&builder_, builder_.get_integer(n)}; }
+    void set_x(unsigned n, Word<64> value) { builder_.set_integer(n, value.id); }
+    Word<64> raw_f(unsigned n) { return {&builder_, builder_.get_float(n)}; }
+    void set_raw_f(unsigned n, Word<64> value) { builder_.set_float(n, value.id); }
+    template <class F>
+    Word<F::kWidth> f(unsigned n) {
+        if constexpr (F::kWidth == 64) {
+            return raw_f(n);
+        } else {
+            return {&builder_, builder_.unary(Operation::kUnbox, Type::kI32, raw_f(n).id)};
+        }
+    }
+    template <class F>
+    void set_f(unsigned n, Word<F::kWidth> value) {
+        if constexpr (F::kWidth == 64) {
+            set_raw_f(n, value);
+        } else {
+            set_raw_f(n, {&builder_, builder_.unary(Operation::kBox, Type::kI64, value.id)});
+        }
+    }
+
+    Word<64> pc() { return {&builder_, builder_.page_plus(offset_)}; }
+    Word<64> next_pc() { return {&builder_, builder_.page_plus(next_offset())}; }
+    void jump(Word<64> target) { end(jump_node(target.id)); }
+    void branch_if(Word<1> condition, int32_t offset) {
+        auto taken = static_cast<uint64_t>(int64_t{offset_} + offset);
+        if (builder_.is_constant(condition.id)) {
+            return end({.operation = Operation::kJump,
+                        .imm = builder_.constant_of(condition.id) != 0 ? taken : next_offset()});
+        }
+        uint64_t other = next_offset();
+        doppel::translate::ValueId id = condition.id;
+        if (auto inverse = builder_.inverse_of(id)) {
+            id = inverse;
+            std::swap(taken, other);
+        }
+        end({.operation = Operation::kBranch, .a = id, .imm = taken, .other = static_cast<int32_t>(other)});
+    }
+
+    template <unsigned N, class K>
+    void load(Word<64> address, K k) {
+        k(Word<N>{&builder_, builder_.load(N, address.id)});
+    }
+    template <unsigned N>
+    void store(Word<64> address, Word<N> value) {
+        builder_.store(N, address.id, value.id);
+    }
+    template <unsigned N, class K>
+    void load_reserved(Word<64> address, K k) {
+        k(Word<N>{&builder_, builder_.access(Operation::kLoadReserved, Word<N>::kType, address.id, 0)});
+    }
+    template <unsigned N, class K>
+    void store_conditional(Word<64> address, Word<N> value, K k) {
+        k(Word<64>{&builder_, builder_.access(Operation::kStoreConditional, Type::kI64, address.id, value.id)});
+    }
+    template <unsigned N, class K>
+    void atomic(isa::riscv::AtomicOperation operation, Word<64> address, Word<N> operand, K k) {
+        auto wanted =
+            static_cast<Operation>(static_cast<uint8_t>(Operation::kAtomicSwap) + static_cast<uint8_t>(operation));
+        k(Word<N>{&builder_, builder_.access(wanted, Word<N>::kType, address.id, operand.id)});
+    }
+    // On a host that keeps all other orders by itself only stores before loads need one.
+    void fence(int32_t sets) {
+        constexpr int32_t kPredecessorWrites = 0x50, kSuccessorReads = 0x0a;  // of memory and devices
+        if ((sets & kPredecessorWrites) != 0 && (sets & kSuccessorReads) != 0) {
+            builder_.add({.operation = Operation::kFence});
+        }
+    }
+
+    template <class K>
+    void with_float(K k) {
+        if (!mode_.float_enabled) return illegal();
+        k();
+    }
+    template <class K>
+    void with_rounding(unsigned rm, K k) {
+        constexpr unsigned kDynamic = 7, kLast = 4;
+        unsigned mode = rm == kDynamic ? mode_.rounding : rm;
+        if (!mode_.float_enabled || mode > kLast) return illegal();
+        k(static_cast<isa::fp::Rounding>(mode));
+    }
+    template <auto Function, class... Words>
+    auto rounded(isa::fp::Rounding rounding, Words... words) {
+        using Result = typename Helper<Function>::Result;
+        if (auto operation = float_operation<Function>(rounding)) {
+            return record<Result>({.operation = *operation, .extra = static_cast<uint8_t>(rounding)}, words...);
+        }
+        return record<Result>({.operation = Operation::kCallFloat,
+                               .extra = static_cast<uint8_t>(rounding),
+                               .imm = helper_offset(&Helper<Function>::call)},
+                              words...);
+    }
+    template <auto Function, class... Words>
+    auto flagged(Words... words) {
+        using Result = typename Helper<Function>::Result;
+        if (auto operation = float_operation<Function>(isa::fp::Rounding::kNearestEven)) {
+            return record<Result>({.operation = *operation}, words...);
+        }
+        return record<Result>({.operation = Operation::kCallFloat, .imm = helper_offset(&Helper<Function>::call)},
+                              words...);
+    }
+    template <auto Function, class... Words>
+    auto pure(Words... words) {
+        return record<typename Helper<Function>::Result>(
+            {.operation = Operation::kCall, .imm = helper_offset(&Helper<Function>::call)}, words...);
+    }
+
+    // What reaches beyond registers and memory is the interpreter's, but for the accrued float flags.
+    template <auto Function, class K, class... Arguments>
+    void system(K k, Arguments... arguments) {
+        if constexpr (std::is_same_v<decltype(Function), decltype(&isa::riscv::csr_access)>) {
+            access_csr(k, arguments...);
+        } else {
+            illegal();
+        }
+    }
+    template <auto Function, class K>
+    void vector(isa::riscv::vector::VectorOperands, Word<64>, Word<64>, K) {
+        illegal();
+    }
+    template <auto Function, class K, class... Arguments>
+    void configure_vector(K, Arguments...) {
+        illegal();
+    }
+    void illegal() { end({.operation = Operation::kInterpret}); }
+
+  private:
+    template <class K>
+    void access_csr(K k, uint32_t number, isa::riscv::CsrOperation operation, Word<64> operand) {
+        using isa::riscv::CsrOperation;
+        bool reads = operation == CsrOperation::kRead;
+        if (!mode_.float_enabled) return illegal();
+        if (number == isa::riscv::csr_number::kFrm && reads) return k(constant<64>(mode_.rounding));
+        if (number != isa::riscv::csr_number::kFflags) return illegal();
+        Word<64> old{&builder_, builder_.add({.operation = Operation::kGetFlags, .type = Type::kI64})};
+        if (!reads) {
+            Word<64> bits = operation == CsrOperation::kSet     ? old | operand
+                            : operation == CsrOperation::kClear ? old & ~operand
+                                                                : operand;
+            builder_.note_float_write();
+            builder_.add({.operation = Operation::kSetFlags, .a = bits.id});
+        }
+        k(old);
+    }
+
+    using Node = doppel::translate::Node;
+    uint64_t next_offset() const { return uint64_t{offset_} + length_; }
+    void end(const Node& node) {
+        builder_.add(node);
+        ended_ = true;
+    }
+    Node jump_node(doppel::translate::ValueId target) const {
+        if (auto offset = builder_.page_offset(target)) return {.operation = Operation::kJump, .imm = *offset};
+        return {.operation = Operation::kJumpTo, .a = target};
+    }
+    template <class Result, class... Words>
+    auto record(Node node, Words... words) {
+        constexpr unsigned kBits = std::is_same_v<Result, bool> ? 1 : 8 * sizeof(Result);
+        const doppel::translate::ValueId ids[] = {words.id..., 0, 0, 0};
+        node.a = ids[0], node.b = ids[1], node.c = ids[2];
+        node.type = static_cast<Type>(kBits);
+        return Word<kBits>{&builder_, builder_.add(node)};
+    }
+
+    Builder& builder_;
+    CodeMode mode_;
+    uint16_t offset_ = 0;
+    unsigned length_ = 0;
+    bool ended_ = false;
+};
+
+// Records one decoded instruction.
+void record(Recorder& recorder, isa::riscv::InstructionId id, const isa::riscv::Operands& operands);
+
+}  // namespace doppel::cpu::translate

@@ -1,0 +1,207 @@
+#include "cpu/translate/tier.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "cpu/translate/helpers.h"
+
+namespace doppel::cpu::translate {
+
+using doppel::translate::x86::Exit;
+using doppel::translate::x86::jump_slot_of;
+using interpret::CodePlace;
+using interpret::kPageMask;
+
+JumpTables::Slots& JumpTables::select(uint64_t key) {
+    Table* chosen = &tables_.front();
+    for (Table& table : tables_) {
+        if (table.key == key && table.epoch == epoch_) {
+            table.used = ++now_;
+            return table.slots;
+        }
+        if (table.used < chosen->used) chosen = &table;
+    }
+    chosen->key = key;
+    chosen->epoch = epoch_;
+    chosen->used = ++now_;
+    chosen->slots.fill({});
+    return chosen->slots;
+}
+
+namespace {
+
+uint8_t guest_flags(uint32_t mxcsr) {
+    namespace fp = isa::fp;
+    return static_cast<uint8_t>((mxcsr >> 5 & fp::kInexact) | (mxcsr >> 3 & fp::kUnderflow) |
+                                (mxcsr >> 1 & fp::kOverflow) | (mxcsr << 1 & fp::kDivideByZero) |
+                                (mxcsr << 4 & fp::kInvalid));
+}
+
+bool fill_for(void* engine, uint64_t address, uint32_t kind) {
+    bool writes = (kind & doppel::translate::x86::NativeState::kWrites) != 0;
+    return static_cast<interpret::NativeHost*>(engine)->fill(address, kind & 0xffff, writes);
+}
+
+}  // namespace
+
+Tier::Tier(const VcpuParts& parts, std::shared_ptr<CodeCache> cache, interpret::NativeHost& host)
+    : hart_(parts.hart),
+      memory_(parts.memory),
+      cache_(std::move(cache)),
+      host_(host),
+      state_(*new (hart_.engine_state.data()) NativeState),
+      enter_(reinterpret_cast<doppel::translate::x86::EnterFunction>(cache_->thunk_base() + cache_->thunks().enter)) {
+    connect(state_, cache_->thunks(), cache_->thunk_base());
+    state_.anchor = reinterpret_cast<uint64_t>(&helper_anchor);
+    state_.engine = &host_;
+    state_.fill_function = &fill_for;
+    cache_->join(participant_);
+    generation_ = cache_->generation();
+    constexpr uint32_t kHostFlags = 0x40;
+    for (uint32_t status = 0; status < kHostFlags; status++) state_.flags_of_mxcsr[status] = guest_flags(status);
+    select_jumps();
+}
+
+Tier::~Tier() {
+    cache_->leave(participant_);
+}
+
+CodeMode Tier::mode() const {
+    return {hart_.float_enabled(), hart_.csr.frm};
+}
+
+void Tier::select_jumps() {
+    jumps_ = &tables_.select(uint64_t{context_} << 8 | mode_.number());
+    state_.jumps = jumps_->data();
+}
+
+void Tier::context_changed(uint32_t context) {
+    CodeMode now = mode();
+    if (context == context_ && now == mode_) return;
+    context_ = context;
+    mode_ = now;
+    site_ = nullptr;
+    select_jumps();
+}
+
+void Tier::drop_jumps() {
+    tables_.clear();
+    site_ = nullptr;
+    select_jumps();
+}
+
+void Tier::fence_instructions() {
+    cache_->compare_written();
+    forget_code();
+}
+
+void Tier::forget_code() {
+    std::fill(known_.begin(), known_.end(), Known{});
+    drop_jumps();
+}
+
+void Tier::begin() {
+    participant_.executing.store(true);
+    settle();
+}
+
+void Tier::end() {
+    participant_.executing.store(false);
+}
+
+void Tier::settle() {
+    uint64_t pages = cache_->code_pages();
+    if (pages == participant_.seen.load(std::memory_order_relaxed)) return;
+    host_.drop_code_writes();
+    participant_.seen.store(pages);
+}
+
+void Tier::note_code_write(uint64_t physical) {
+    if (const memory::Region* region = memory_.find(physical, 1)) cache_->note_write(*region, physical);
+}
+
+void Tier::translate(const CodePlace& place) {
+    const memory::Region* region = memory_.find(place.physical & kPageMask, isa::riscv::kPageBytes);
+    if (region == nullptr) return;
+    known(place.physical) = {key_of(place.physical), cache_->translate(*region, place.physical, mode_)};
+    settle();
+}
+
+const void* Tier::code_at(const CodePlace& place) {
+    uint64_t generation = cache_->generation(), improvements = cache_->improvements();
+    if (generation != generation_ || improvements != improvements_) {
+        generation_ = generation;
+        improvements_ = improvements;
+        forget_code();
+    }
+    JumpSlot& slot = (*jumps_)[jump_slot_of(place.pc)];
+    if (slot.pc == place.pc) return slot.code;
+    Known& last = known(place.physical);
+    if (last.key != key_of(place.physical)) last = {key_of(place.physical), cache_->find(place.physical, mode_)};
+    const void* code = last.code;
+    if (code != nullptr) slot = {place.pc, code};
+    return code;
+}
+
+interpret::NativeTier::Next Tier::run(const CodePlace& place, interpret::SoftTlb& tlb, int64_t& budget) {
+    uint8_t* site = std::exchange(site_, nullptr);
+    // Where the budget runs out is where time is spent.
+    if (std::exchange(sampled_, false)) {
+        if (const memory::Region* region = memory_.find(place.physical, 1)) {
+            cache_->sample(*region, place.physical, mode_);
+        }
+    }
+    if (!cache_->enter(participant_)) return Next::kInterpretBlock;
+    const void* code = code_at(place);
+    if (code == nullptr) {
+        cache_->exit(participant_);
+        return Next::kInterpretBlock;
+    }
+    if (site != nullptr && site_target_ == place.pc) cache_->link(site, place.physical, mode_);
+    state_.page = place.pc & kPageMask;
+    state_.budget = budget;
+    state_.tlb = &tlb;
+    auto reason = static_cast<Exit>(enter_(state_of(hart_), code));
+    cache_->exit(participant_);
+    accrue_flags();
+    bool ran = state_.budget != budget;
+    budget = state_.budget;
+    Next next = leave(reason);
+    if (reason == Exit::kAccess || reason == Exit::kInterpret) budget += state_.not_executed();
+    return reason == Exit::kBudget && !ran ? Next::kInterpretBlock : next;
+}
+
+interpret::NativeTier::Next Tier::leave(Exit reason) {
+    switch (reason) {
+        case Exit::kLookup:
+            hart_.pc = state_.target;
+            return Next::kGoOn;
+        case Exit::kLink:
+            hart_.pc = state_.pc();
+            site_ = state_.site;
+            site_target_ = hart_.pc;
+            return Next::kGoOn;
+        case Exit::kBudget:
+            hart_.pc = state_.pc();
+            sampled_ = true;
+            return Next::kGoOn;
+        case Exit::kInterpret:
+            hart_.pc = state_.pc();
+            return Next::kInterpretBlock;
+        case Exit::kAccess:
+            break;
+    }
+    hart_.pc = state_.pc();
+    return Next::kInterpretOne;
+}
+
+// The host's sticky flags since the last time become the guest's.
+void Tier::accrue_flags() {
+    constexpr uint32_t kFlags = 0x3f;  // invalid, denormal, zero divide, overflow, underflow, inexact
+    uint32_t status = state_.guest_mxcsr & kFlags;
+    if (status == 0) return;
+    state_.guest_mxcsr &= ~kFlags;
+    detail::accrue(hart_, hart_.csr.fflags | isa::fp::Flags{guest_flags(status)});
+}
+
+}  // namespace doppel::cpu::translate

@@ -1,0 +1,92 @@
+// One vCPU's use of translated code.
+#pragma once
+
+#include <array>
+#include <memory>
+#include <vector>
+
+#include "cpu/interpret/native_tier.h"
+#include "cpu/translate/code_cache.h"
+#include "cpu/translate/hart_layout.h"
+#include "cpu/vcpu.h"
+
+namespace doppel::cpu::translate {
+
+// Where code is by virtual address, for the address spaces and modes that were used last.
+class JumpTables {
+  public:
+    using Slots = std::array<doppel::translate::x86::JumpSlot, doppel::translate::x86::kJumpSlots>;
+    // Valid until the next call.
+    Slots& select(uint64_t key);
+    // All become empty.
+    void clear() { epoch_++; }
+
+  private:
+    static constexpr size_t kTables = 8;
+    struct Table {
+        uint64_t key = ~uint64_t{0};
+        uint64_t epoch = 0;
+        uint64_t used = 0;
+        Slots slots;
+    };
+    std::vector<Table> tables_{kTables};
+    uint64_t epoch_ = 1;
+    uint64_t now_ = 0;
+};
+
+class Tier final : public interpret::NativeTier {
+  public:
+    Tier(const VcpuParts& parts, std::shared_ptr<CodeCache> cache, interpret::NativeHost& host);
+    ~Tier() override;
+
+    Next run(const interpret::CodePlace& place, interpret::SoftTlb& tlb, int64_t& budget) override;
+    void translate(const interpret::CodePlace& place) override;
+    void context_changed(uint32_t context) override;
+    void drop_jumps() override;
+    void fence_instructions() override;
+    void begin() override;
+    void end() override;
+    void note_code_write(uint64_t physical) override;
+
+  private:
+    using NativeState = doppel::translate::x86::NativeState;
+    using JumpSlot = doppel::translate::x86::JumpSlot;
+
+    // Code by physical address, or that there is none.
+    struct Known {
+        uint64_t key = ~uint64_t{0};
+        const void* code = nullptr;
+    };
+    static constexpr size_t kKnown = 1 << 14;
+    Known& known(uint64_t physical) { return known_[(physical >> 1 ^ physical >> 15) & (kKnown - 1)]; }
+    uint64_t key_of(uint64_t physical) const { return physical >> 1 << 4 | mode_.number(); }
+
+    const void* code_at(const interpret::CodePlace& place);
+    Next leave(doppel::translate::x86::Exit reason);
+    void forget_code();
+    void settle();
+    void select_jumps();
+    void accrue_flags();
+    CodeMode mode() const;
+
+    isa::riscv::Hart& hart_;
+    memory::GuestMemory& memory_;
+    std::shared_ptr<CodeCache> cache_;
+    interpret::NativeHost& host_;
+    NativeState& state_;
+    doppel::translate::x86::EnterFunction enter_;
+    Participant participant_;
+    JumpTables tables_;
+    std::vector<Known> known_{kKnown};  // void when the cache's generation or improvements change
+    JumpTables::Slots* jumps_ = nullptr;
+    CodeMode mode_;
+    uint32_t context_ = 0;
+    uint64_t generation_ = 0;
+    uint64_t improvements_ = 0;
+    bool sampled_ = false;  // the budget ran out at hart.pc
+    // The jump that ended the last run, and where it wants to go.
+    uint8_t* site_ = nullptr;
+    uint64_t site_target_ = 0;
+};
+
+}  // namespace doppel::cpu::translate

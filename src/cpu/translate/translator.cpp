@@ -1,0 +1,24 @@
+#include "cpu/translate/translator.h"
+
+#include "cpu/interpret/runner.h"
+#include "cpu/translate/code_cache.h"
+#include "cpu/translate/tier.h"
+#include "translate/x86/host.h"
+
+namespace doppel::cpu::translate {
+
+Result<std::unique_ptr<Translator>> Translator::create(const Options& options) {
+    if (!doppel::translate::x86::host_features().popcnt) {
+        return fail(Error{"translate guest code", "this processor", "it is older than x86-64-v2", "use --engine interpret"});
+    }
+    DOPPEL_TRY(std::unique_ptr<CodeCache> cache, CodeCache::create(options.cache_bytes));
+    return std::unique_ptr<Translator>(new Translator(std::move(cache), options.hot));
+}
+
+std::unique_ptr<Vcpu> Translator::make_vcpu(const VcpuParts& parts) const {
+    auto runner = std::make_unique<interpret::Runner>(parts);
+    runner->set_native_tier(std::make_unique<Tier>(parts, cache_, *runner), hot_);
+    return runner;
+}
+
+}  // namespace doppel::cpu::translate

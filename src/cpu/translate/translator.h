@@ -1,0 +1,32 @@
+// The engine that translates what is executed often to host code, and interprets the rest.
+#pragma once
+
+#include <memory>
+
+#include "base/result.h"
+#include "cpu/vcpu.h"
+
+namespace doppel::cpu::translate {
+
+class CodeCache;
+
+// All vCPUs of one machine share the code; they may outlive the engine.
+class Translator final : public Engine {
+  public:
+    struct Options {
+        size_t cache_bytes = size_t{128} << 20;
+        uint32_t hot = 16;  // a block is translated when it was interpreted this often; 0: all, before they run
+    };
+    // An error: the host forbids generated code, or lacks what it needs.
+    static Result<std::unique_ptr<Translator>> create(const Options& options);
+
+    std::string_view name() const override { return "translate"; }
+    std::unique_ptr<Vcpu> make_vcpu(const VcpuParts& parts) const override;
+
+  private:
+    Translator(std::shared_ptr<CodeCache> cache, uint32_t hot) : cache_(std::move(cache)), hot_(hot) {}
+    std::shared_ptr<CodeCache> cache_;
+    uint32_t hot_;
+};
+
+}  // namespace doppel::cpu::translate

@@ -1,0 +1,201 @@
+// Where blocks begin and end: the budget, jumps inside the code, and the ways out of it.
+#include "translate/x86/emitter.h"
+
+namespace doppel::translate::x86 {
+
+using asmjit::imm;
+namespace x86 = asmjit::x86;
+
+namespace {
+
+constexpr int64_t kPageBytes = 4096;
+
+bool in_page(int64_t offset) {
+    return offset >= 0 && offset < kPageBytes;
+}
+
+}  // namespace
+
+const asmjit::Label* Emitter::internal(int64_t offset) const {
+    for (size_t i = 0; i < blocks_.size(); i++) {
+        if (blocks_[i].start() == offset) return &labels_[i];
+    }
+    return nullptr;
+}
+
+void Emitter::emit_entry(const Block& block, size_t index) {
+    compiled_.entries.push_back(static_cast<uint32_t>(a_.offset()));
+    if (!is_canonical_) {
+        cold([=, this] {
+            compiled_.entries[index] = static_cast<uint32_t>(a_.offset());
+            from_canonical();
+            a_.jmp(labels_[index]);
+        });
+    }
+    a_.bind(labels_[index]);
+    Label out = a_.newLabel();
+    a_.sub(gpq(reg::kBudget), imm(block.count()));
+    a_.js(out);
+    cold([=, this, start = block.start(), count = block.count()] {
+        a_.bind(out);
+        a_.add(gpq(reg::kBudget), imm(count));
+        leave_by(&NativeState::exit_budget, start);
+    });
+}
+
+bool Emitter::emit_control(const Node& at) {
+    switch (at.operation) {
+        case Operation::kJump:
+            jump_to_offset(static_cast<int64_t>(at.imm));
+            return true;
+        case Operation::kBranch:
+            emit_branch(at);
+            return true;
+        case Operation::kJumpTo: {
+            int pc = gpr(at.a);
+            if (pc != reg::kRax) a_.mov(gpq(reg::kRax), gpq(pc));
+            to_canonical();
+            jump_to_address(reg::kRax);
+            return true;
+        }
+        case Operation::kInterpret:
+            leave_by(&NativeState::exit_interpret, position());
+            return true;
+        default:
+            return false;
+    }
+}
+
+void Emitter::emit_branch(const Node& at) {
+    ValueId condition_id = root(at.a);
+    Condition condition = Condition::kNE;
+    if (places_[condition_id].deferred) {
+        condition = emit_comparison(condition_id);
+    } else {
+        int value = gpr(at.a);
+        a_.test(gpd(value), gpd(value));
+    }
+    auto taken = static_cast<int64_t>(at.imm);
+    if (const Label* label = internal(taken)) {
+        a_.j(condition, *label);
+    } else if (is_canonical_ && in_page(taken)) {
+        link_site(static_cast<uint16_t>(taken), condition);
+    } else {
+        Label out = a_.newLabel();
+        a_.j(condition, out);
+        cold([=, this] {
+            a_.bind(out);
+            jump_to_offset(taken);
+        });
+    }
+    jump_to_offset(at.other);
+}
+
+void Emitter::jump_to_offset(int64_t offset) {
+    if (const Label* label = internal(offset)) {
+        bool falls_through = block_index_ + 1 < blocks_.size() && label == &labels_[block_index_ + 1];
+        if (!falls_through) a_.jmp(*label);
+        return;
+    }
+    to_canonical();
+    if (!in_page(offset)) return leave_page(offset);
+    link_site(static_cast<uint16_t>(offset));
+}
+
+// A jump that is linked once its target has code; until then it goes to the way out behind it.
+void Emitter::link_site(uint16_t target, std::optional<Condition> condition) {
+    // The displacement is patched while others may run it, so it does not cross what the host writes at once.
+    constexpr size_t kDisplacement = 4;
+    size_t opcode = condition ? 2 : 1;
+    while ((a_.offset() + opcode) % kDisplacement != 0) a_.nop();
+    Label out = a_.newLabel();
+    condition ? a_.long_().j(*condition, out) : a_.long_().jmp(out);
+    Label behind = a_.newLabel();
+    a_.bind(behind);
+    auto at = static_cast<uint32_t>(a_.offset() - kDisplacement);
+    compiled_.sites.push_back({at, target});
+    cold([=, this] {
+        a_.bind(out);
+        a_.lea(gpq(reg::kRax), x86::ptr(behind, -static_cast<int32_t>(kDisplacement)));
+        a_.mov(native(offsetof(NativeState, site)), gpq(reg::kRax));
+        a_.mov(native(offsetof(NativeState, position), 4), imm(target));
+        a_.jmp(native(offsetof(NativeState, exit_link)));
+    });
+}
+
+void Emitter::leave_page(int64_t offset) {
+    a_.mov(gpq(reg::kRax), native(offsetof(NativeState, page)));
+    a_.add(gpq(reg::kRax), imm(offset));
+    jump_to_address(reg::kRax);
+}
+
+// The address is in rax, the mapping canonical.
+void Emitter::jump_to_address(int pc) {
+    constexpr unsigned kSlotShift = 4, kAlignmentShift = 1;
+    static_assert(sizeof(JumpSlot) == 1 << kSlotShift);
+    constexpr int32_t kSlotMask = (kJumpSlots - 1) << kSlotShift;
+    Label miss = a_.newLabel();
+    a_.mov(gpd(reg::kRcx), gpd(pc));
+    a_.shr(gpd(reg::kRcx), imm(kJumpFold));
+    a_.xor_(gpd(reg::kRcx), gpd(pc));
+    a_.shl(gpd(reg::kRcx), imm(kSlotShift - kAlignmentShift));
+    a_.and_(gpd(reg::kRcx), imm(kSlotMask));
+    a_.add(gpq(reg::kRcx), native(offsetof(NativeState, jumps)));
+    a_.cmp(gpq(pc), x86::ptr(gpq(reg::kRcx), offsetof(JumpSlot, pc), 8));
+    a_.jne(miss);
+    a_.and_(gpq(pc), imm(-kPageBytes));
+    a_.mov(native(offsetof(NativeState, page)), gpq(pc));
+    a_.jmp(x86::ptr(gpq(reg::kRcx), offsetof(JumpSlot, code), 8));
+    cold([=, this] {
+        a_.bind(miss);
+        a_.mov(native(offsetof(NativeState, target)), gpq(pc));
+        a_.jmp(native(offsetof(NativeState, exit_lookup)));
+    });
+}
+
+void Emitter::leave_by(const void* const NativeState::*exit, uint32_t at) {
+    static const NativeState layout;
+    auto offset = static_cast<size_t>(reinterpret_cast<const char*>(&(layout.*exit)) -
+                                      reinterpret_cast<const char*>(&layout));
+    a_.mov(native(offsetof(NativeState, position), 4), imm(at));
+    to_canonical();
+    a_.jmp(native(offset));
+}
+
+// Temporaries are free and flags do not matter here, except rax, which may hold an address.
+void Emitter::to_canonical() {
+    if (is_canonical_) return;
+    constexpr Mapping canonical = canonical_mapping();
+    for (int n = 0; n < kFloatHomes; n++) {
+        auto i = static_cast<size_t>(n);
+        if (mapping_.floating[i] >= 0) a_.movsd(home_memory(kFloatHomes + n), xmm(mapping_.floating[i]));
+        if (mapping_.integer[i] >= 0 && mapping_.integer[i] != canonical.integer[i]) {
+            a_.mov(home_memory(n), gpq(mapping_.integer[i]));
+        }
+    }
+    for (int n = 0; n < kFloatHomes; n++) {
+        auto i = static_cast<size_t>(n);
+        if (canonical.integer[i] >= 0 && mapping_.integer[i] != canonical.integer[i]) {
+            a_.mov(gpq(canonical.integer[i]), home_memory(n));
+        }
+    }
+}
+
+void Emitter::from_canonical() {
+    constexpr Mapping canonical = canonical_mapping();
+    for (int n = 0; n < kFloatHomes; n++) {
+        auto i = static_cast<size_t>(n);
+        if (canonical.integer[i] >= 0 && mapping_.integer[i] != canonical.integer[i]) {
+            a_.mov(home_memory(n), gpq(canonical.integer[i]));
+        }
+    }
+    for (int n = 0; n < kFloatHomes; n++) {
+        auto i = static_cast<size_t>(n);
+        if (mapping_.floating[i] >= 0) a_.movsd(xmm(mapping_.floating[i]), home_memory(kFloatHomes + n));
+        if (mapping_.integer[i] >= 0 && mapping_.integer[i] != canonical.integer[i]) {
+            a_.mov(gpq(mapping_.integer[i]), home_memory(n));
+        }
+    }
+}
+
+}  // namespace doppel::translate::x86

@@ -1,0 +1,204 @@
+#include "translate/x86/emitter.h"
+
+#include <utility>
+
+namespace doppel::translate::x86 {
+
+using asmjit::imm;
+
+namespace {
+
+// Whether the operation's 32-bit result leaves the upper half of its register zero.
+bool clears_upper_half(const Node& node) {
+    if (node.type == Type::kI1) return true;
+    return node.type == Type::kI32 &&
+           ((node.operation >= Operation::kAdd && node.operation <= Operation::kSrem) ||
+            node.operation == Operation::kLoad || node.operation == Operation::kLoadReserved);
+}
+
+constexpr int32_t kHostFlags = 0x3f, kGuestFlags = 0x1f;  // the sticky flags of MXCSR, and those of fflags
+
+bool is_comparison(Operation operation) {
+    return operation >= Operation::kEq && operation <= Operation::kSlt;
+}
+
+bool uses_xmm(const Node& node) {
+    return node.operation == Operation::kSetFloat || node.operation == Operation::kBox ||
+           info(node.operation).kind == OperationKind::kFloat;
+}
+
+}  // namespace
+
+Emitter::Emitter(const Layout& layout, const Mapping& mapping)
+    : layout_(layout), mapping_(mapping), is_canonical_(mapping == canonical_mapping()) {
+    for (int8_t number : mapping.floating) {
+        if (number >= 0) xmm_homes_ |= bit(number);
+    }
+}
+
+Compiled Emitter::compile(std::span<const Block> blocks) {
+    blocks_ = blocks;
+    holder_.init(asmjit::Environment(asmjit::Arch::kX64));
+    holder_.attach(&a_);
+    access_fault_ = a_.newLabel();
+    interpret_ = a_.newLabel();
+    for (size_t i = 0; i < blocks.size(); i++) labels_.push_back(a_.newLabel());
+    for (size_t i = 0; i < blocks.size() && !failed_; i++) compile_block(i);
+    for (size_t i = 0; i < cold_.size(); i++) std::exchange(cold_[i], {})();  // may add to the list
+    if (access_fault_used_) {
+        a_.bind(access_fault_);
+        to_canonical();
+        a_.jmp(native(offsetof(NativeState, exit_access)));
+    }
+    if (interpret_used_) {
+        a_.bind(interpret_);
+        to_canonical();
+        a_.jmp(native(offsetof(NativeState, exit_interpret)));
+    }
+    const asmjit::CodeBuffer& buffer = holder_.textSection()->buffer();
+    compiled_.ok = !failed_ && !holder_.hasUnresolvedLinks();
+    compiled_.code.assign(buffer.data(), buffer.data() + buffer.size());
+    return std::move(compiled_);
+}
+
+uint32_t Emitter::position() const {
+    return block_->offsets[guest_] | (block_->count() - guest_) << 16;
+}
+
+void Emitter::compile_block(size_t index) {
+    block_ = &blocks_[index];
+    block_index_ = index;
+    prepare(*block_);
+    current_ = {}, owner_ = {}, xmm_owner_ = {};
+    spills_used_ = 0;
+    guest_ = 0;
+    emit_entry(*block_, index);
+    for (size_t i = 1; i < block_->nodes.size() && !failed_; i++) emit(static_cast<ValueId>(i));
+}
+
+void Emitter::prepare(const Block& block) {
+    size_t count = block.nodes.size();
+    roots_.assign(count, 0);
+    places_.assign(count, {});
+    std::vector<bool> wants_gpr(count);
+    for (size_t i = 1; i < count; i++) {
+        const Node& at = block.nodes[i];
+        roots_[i] = static_cast<ValueId>(i);
+        bool same = at.operation == Operation::kTrunc ||
+                    (at.operation == Operation::kZext && clears_upper_half(block.nodes[roots_[at.a]]) &&
+                     block.nodes[at.a].type == block.nodes[roots_[at.a]].type);
+        if (same) {
+            roots_[i] = roots_[at.a];
+            continue;
+        }
+        for (ValueId operand : {at.a, at.b, at.c}) {
+            if (operand == 0) continue;
+            Place& used = places_[roots_[operand]];
+            used.uses++;
+            if (uses_xmm(at)) {
+                used.wants_xmm = true;
+            } else {
+                wants_gpr[roots_[operand]] = true;
+            }
+        }
+        if (at.operation == Operation::kSetInteger || at.operation == Operation::kSetFloat) note_target(block, i);
+    }
+    for (size_t i = 1; i < count; i++) {
+        if (wants_gpr[i]) places_[i].wants_xmm = false;
+        // A comparison right before its only user is made there, as the host's flags carry it.
+        if (i + 1 < count && is_comparison(block.nodes[i].operation) && places_[i].uses == 1) {
+            const Node& next = block.nodes[i + 1];
+            bool takes = next.operation == Operation::kBranch || next.operation == Operation::kSelect;
+            places_[i].deferred = takes && next.a == i;
+        }
+    }
+}
+
+// A value that its own instruction puts into a register is computed there, unless somebody looks at the register
+// between.
+void Emitter::note_target(const Block& block, size_t set) {
+    const Node& write = block.nodes[set];
+    bool floating = write.operation == Operation::kSetFloat;
+    int home = static_cast<int>(write.imm) + (floating ? kFloatHomes : 0);
+    ValueId value = roots_[write.a];
+    const Node& source = block.nodes[value];
+    if (host_of(home) < 0 || source.guest != write.guest || places_[value].target >= 0) return;
+    if (source.operation == Operation::kConstant || source.operation == Operation::kGetInteger ||
+        source.operation == Operation::kGetFloat) {
+        return;
+    }
+    for (size_t i = value + size_t{1}; i < set; i++) {
+        const Node& between = block.nodes[i];
+        auto reads = floating ? Operation::kGetFloat : Operation::kGetInteger;
+        auto writes = floating ? Operation::kSetFloat : Operation::kSetInteger;
+        bool touches = (between.operation == reads || between.operation == writes) && between.imm == write.imm;
+        if (touches || may_leave(between.operation)) return;
+    }
+    places_[value].target = static_cast<int8_t>(home);
+}
+
+void Emitter::emit(ValueId id) {
+    const Node& at = node(id);
+    guest_ = at.guest;
+    locked_ = 0, locked_xmm_ = 0;
+    if (root(id) != id || places_[id].deferred) return;
+    bool handled = emit_value(id, at) || emit_integer(id, at) || emit_access(id, at) || emit_float(id, at) ||
+                   emit_control(at);
+    if (!handled) failed_ = true;
+}
+
+bool Emitter::emit_value(ValueId id, const Node& at) {
+    switch (at.operation) {
+        case Operation::kConstant:
+            return true;
+        case Operation::kPagePlus: {
+            int to = result(id);
+            a_.mov(gpq(to), native(offsetof(NativeState, page)));
+            if (at.imm != 0) a_.add(gpq(to), imm(static_cast<int32_t>(at.imm)));
+            if (static_cast<int64_t>(at.imm) != static_cast<int32_t>(at.imm)) failed_ = true;
+            return true;
+        }
+        case Operation::kGetInteger:
+        case Operation::kGetFloat: {
+            int home = static_cast<int>(at.imm) + (at.operation == Operation::kGetFloat ? kFloatHomes : 0);
+            enter_home(home, id);
+            int host = host_of(home);
+            if (host >= 0) (home < kFloatHomes ? places_[id].gpr : places_[id].xmm) = static_cast<int8_t>(host);
+            return true;
+        }
+        case Operation::kSetInteger:
+            set_integer(at);
+            return true;
+        case Operation::kSetFloat:
+            set_float(at);
+            return true;
+        case Operation::kGetFlags: {
+            int to = result(id);
+            a_.stmxcsr(native(offsetof(NativeState, guest_mxcsr), 4));
+            a_.mov(gpd(to), native(offsetof(NativeState, guest_mxcsr), 4));
+            a_.and_(gpd(to), imm(kHostFlags));
+            a_.movzx(gpd(to), asmjit::x86::Mem(gpq(reg::kState), gpq(to), 0,
+                                               layout_.native + static_cast<int32_t>(offsetof(NativeState, flags_of_mxcsr)), 1));
+            a_.or_(asmjit::x86::gpb_lo(static_cast<uint32_t>(to)), state(layout_.float_flags, 1));
+            return true;
+        }
+        case Operation::kSetFlags: {
+            int from = gpr(at.a), flags = temporary();
+            a_.mov(gpd(flags), gpd(from));
+            a_.and_(gpd(flags), imm(kGuestFlags));
+            a_.mov(state(layout_.float_flags, 1), asmjit::x86::gpb_lo(static_cast<uint32_t>(flags)));
+            a_.stmxcsr(native(offsetof(NativeState, guest_mxcsr), 4));
+            a_.and_(native(offsetof(NativeState, guest_mxcsr), 4), imm(~kHostFlags));
+            a_.ldmxcsr(native(offsetof(NativeState, guest_mxcsr), 4));
+            release(at.a);
+            return true;
+        }
+        case Operation::kFloatDirty:
+            a_.or_(state(layout_.float_status, 4), imm(layout_.float_dirty));
+            return true;
+        default:
+            return false;
+    }
+}
+
+}  // namespace doppel::translate::x86

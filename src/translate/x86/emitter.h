@@ -1,0 +1,188 @@
+// From blocks of intermediate representation to x86-64 code, in one pass forward over each block.
+//
+// Guest registers have homes, a host register or memory, and are there at the end of each guest instruction. Other
+// values live in temporaries, which are given out as needed and spilled when they run out.
+#pragma once
+
+#include <asmjit/x86.h>
+
+#include <functional>
+#include <optional>
+#include <span>
+#include <vector>
+
+#include "translate/ir.h"
+#include "translate/x86/host.h"
+#include "translate/x86/native_state.h"
+#include "translate/x86/registers.h"
+
+namespace doppel::translate::x86 {
+
+// A direct jump out of the code: `at` is its 4-byte displacement, which leads to a way out until it is linked.
+struct Site {
+    uint32_t at;
+    uint16_t target;  // offset in the page
+};
+
+struct Compiled {
+    bool ok = false;
+    std::vector<uint8_t> code;      // position-independent
+    std::vector<uint32_t> entries;  // of each block, for who comes with the canonical mapping
+    std::vector<Site> sites;
+};
+
+class Emitter {
+  public:
+    Emitter(const Layout& layout, const Mapping& mapping);
+    // The blocks are of one page and jump among each other directly. Not ok: too many values live at once.
+    Compiled compile(std::span<const Block> blocks);
+
+  private:
+    using Mem = asmjit::x86::Mem;
+    using Label = asmjit::Label;
+    using Condition = asmjit::x86::CondCode;
+
+    static constexpr int kFloatHomes = 32;  // numbers of homes: integer registers, then float registers
+
+    // Where a value is: any of these at the same time.
+    struct Place {
+        int8_t gpr = -1;
+        int8_t xmm = -1;
+        int8_t spill = -1;
+        int8_t integer_home = -1;
+        int8_t float_home = -1;
+        int8_t target = -1;  // the home it is computed into
+        bool wants_xmm = false;
+        bool deferred = false;  // a comparison that its only user makes
+        uint16_t uses = 0;
+    };
+
+    // ---- emitter.cpp
+    void compile_block(size_t index);
+    void prepare(const Block& block);
+    void note_target(const Block& block, size_t set);
+    void emit(ValueId id);
+    bool emit_value(ValueId id, const Node& node);
+    const Node& node(ValueId id) const { return block_->nodes[id]; }
+    // The value whose register serves for `id` too: truncation, and extension of what is extended already.
+    ValueId root(ValueId id) const { return roots_[id]; }
+    uint32_t position() const;  // of the present guest instruction, as NativeState wants it
+    Mem state(int32_t offset, uint32_t size = 8) const;
+    Mem native(size_t offset, uint32_t size = 8) const {
+        return state(layout_.native + static_cast<int32_t>(offset), size);
+    }
+    void cold(std::function<void()> code) { cold_.push_back(std::move(code)); }
+
+    // ---- places.cpp
+    Place& place(ValueId id) { return places_[root(id)]; }
+    bool is_constant(ValueId id) const { return node(root(id)).operation == Operation::kConstant; }
+    bool small_constant(ValueId id, Type type, int64_t& value) const;
+    int gpr(ValueId id);  // in a general register, which is locked until the next operation
+    int xmm_of(ValueId id);
+    bool in_memory(ValueId id, Mem& memory, uint32_t size);
+    int temporary();
+    int xmm_temporary();
+    void take(int gpr_number);  // makes this temporary free and locks it
+    void release(ValueId id);   // one use less
+    int result(ValueId id, int hint = -1);
+    int xmm_result(ValueId id, int hint = -1, bool may_overwrite_home = true);
+    void lock(int number) { locked_ |= bit(number); }
+    void unlock(int number) { locked_ &= ~bit(number); }
+    void lock_xmm(int number) { locked_xmm_ |= bit(number); }
+    void evict(int gpr_number);
+    void evict_xmm(int number);
+    void leave_home(int home);
+    void enter_home(int home, ValueId id);
+    bool is_somewhere(ValueId id) const;
+    bool floats_live() const;  // whether any XMM register holds something that is needed
+    Mem memory_of(const Place& place, uint32_t size) const;
+    Mem home_memory(int home, uint32_t size = 8) const;
+    int host_of(int home) const;
+    int spill_slot();
+    void move_constant(int to, uint64_t value);
+    void set_integer(const Node& node);
+    void set_float(const Node& node);
+
+    // ---- emit_integer.cpp
+    bool emit_integer(ValueId id, const Node& node);
+    void emit_arithmetic(ValueId id, const Node& node);
+    void emit_shift(ValueId id, const Node& node);
+    void emit_shift_by_register(ValueId id, const Node& node);
+    void emit_count(ValueId id, const Node& node);
+    void emit_extension(ValueId id, const Node& node);
+    void emit_multiply_high(ValueId id, const Node& node);
+    void emit_divide(ValueId id, const Node& node);
+    void emit_select(ValueId id, const Node& node);
+    Condition emit_comparison(ValueId id);
+    void emit_call(ValueId id, const Node& node);
+
+    // ---- emit_memory.cpp
+    struct Checked {
+        int base;    // of the guest address
+        int addend;  // host address minus guest address
+        int spare;   // a temporary that may be the result
+    };
+    bool emit_access(ValueId id, const Node& node);
+    Checked check(const Node& node, unsigned bytes, bool writes, bool aligned);
+    void emit_load(ValueId id, const Node& node);
+    void emit_store(const Node& node);
+    int atomic_address(const Node& node, bool writes);
+    void emit_atomic(ValueId id, const Node& node);
+    void emit_load_reserved(ValueId id, const Node& node);
+    void emit_store_conditional(ValueId id, const Node& node);
+
+    // ---- emit_float.cpp
+    bool emit_float(ValueId id, const Node& node);
+    void emit_float_arithmetic(ValueId id, const Node& node);
+    void emit_fused(ValueId id, const Node& node);
+    void emit_min_max(ValueId id, const Node& node);
+    void emit_float_compare(ValueId id, const Node& node);
+    void emit_float_conversion(ValueId id, const Node& node);
+    void emit_box(ValueId id, const Node& node);
+    void emit_unbox(ValueId id, const Node& node);
+    void make_nan_canonical(int number, Type type);
+    void interpret_if(Condition condition);
+
+    // ---- emit_control.cpp
+    bool emit_control(const Node& node);
+    void emit_entry(const Block& block, size_t index);
+    void emit_branch(const Node& node);
+    void jump_to_offset(int64_t offset);
+    void leave_page(int64_t offset);
+    void jump_to_address(int pc);
+    void leave_by(const void* const NativeState::*exit, uint32_t at);
+    void to_canonical();
+    void from_canonical();
+    void link_site(uint16_t target, std::optional<Condition> condition = {});
+    const Label* internal(int64_t offset) const;
+
+    const Layout& layout_;
+    const Mapping mapping_;
+    const bool is_canonical_;
+    const HostFeatures& host_ = host_features();
+    uint32_t xmm_homes_ = 0;
+
+    asmjit::CodeHolder holder_;
+    asmjit::x86::Assembler a_;
+    std::span<const Block> blocks_;
+    std::vector<Label> labels_;
+    std::vector<std::function<void()>> cold_;
+    Compiled compiled_;
+    Label access_fault_, interpret_;
+    bool access_fault_used_ = false, interpret_used_ = false;
+
+    // Of the present block.
+    const Block* block_ = nullptr;
+    size_t block_index_ = 0;
+    std::vector<ValueId> roots_;
+    std::vector<Place> places_;
+    std::array<ValueId, 64> current_{};  // what each home holds, as far as known
+    std::array<ValueId, 16> owner_{};
+    std::array<ValueId, 16> xmm_owner_{};
+    uint32_t locked_ = 0, locked_xmm_ = 0;
+    uint64_t spills_used_ = 0;
+    uint8_t guest_ = 0;
+    bool failed_ = false;
+};
+
+}  // namespace doppel::translate::x86
