@@ -24,10 +24,11 @@ constexpr std::array kPlannedEngines{std::string_view("check"), std::string_view
 constexpr std::array kLevels{std::string_view("auto"), std::string_view("machine"), std::string_view("container"),
                              std::string_view("program")};
 constexpr std::array kMachineOptions{
-    std::string_view("--kernel"),   std::string_view("--initrd"),  std::string_view("--append"),
-    std::string_view("--firmware"), std::string_view("--console"), std::string_view("--no-reboot"),
-    std::string_view("--engine"),   std::string_view("--irqchip"), std::string_view("--gdb"),
-    std::string_view("--sandbox"),  std::string_view("--trace"),   std::string_view("--flash")};
+    std::string_view("--kernel"),    std::string_view("--initrd"),  std::string_view("--append"),
+    std::string_view("--firmware"),  std::string_view("--console"), std::string_view("--no-reboot"),
+    std::string_view("--engine"),    std::string_view("--irqchip"), std::string_view("--gdb"),
+    std::string_view("--sandbox"),   std::string_view("--trace"),   std::string_view("--flash"),
+    std::string_view("--code-cache")};
 
 bool contains(const auto& words, std::string_view word) {
     return std::ranges::find(words, word) != words.end();
@@ -134,6 +135,11 @@ Result<> choose_engine(const Arguments& arguments, Plan& plan) {
         return fail(Error::usage("--engine", asked + " is no engine", "give auto, translate or interpret"));
     const std::string chosen = asked != "auto" ? asked : DOPPEL_TRANSLATE ? "translate" : "interpret";
     plan.specification.engine = *machine::engine_from(asked);
+    if (const auto size = arguments.value("--code-cache")) {
+        if (chosen == "interpret")
+            return fail(Error::usage("--code-cache", "does not apply to --engine interpret", "leave one of them out"));
+        DOPPEL_TRY(plan.specification.code_cache, parse_size(*size, "--code-cache"));
+    }
     plan.engine = {chosen, asked == "auto" ? "the fastest that this build has" : "asked by --engine"};
     return {};
 }

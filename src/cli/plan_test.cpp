@@ -114,6 +114,10 @@ TEST_F(PlanTest, ChecksRangesBeforeAnImageIsMade) {
     EXPECT_THAT(usage({"--cpus", "4294967297", "tiny"}), HasSubstr("--cpus"));
     EXPECT_THAT(usage({"--memory", "1K", "tiny"}), HasSubstr("--memory"));
     EXPECT_THAT(usage({"--memory", "2T", "tiny"}), HasSubstr("--memory"));
+    EXPECT_THAT(usage({"--engine", "translate", "--code-cache", "512K", "tiny"}), HasSubstr("not between 1M and 1G"));
+    EXPECT_THAT(usage({"--engine", "translate", "--code-cache", "2G", "tiny"}), HasSubstr("--code-cache"));
+    EXPECT_THAT(usage({"--engine", "translate", "--code-cache", "some", "tiny"}), HasSubstr("--code-cache"));
+    EXPECT_THAT(usage({"--engine", "interpret", "--code-cache", "8M", "tiny"}), HasSubstr("does not apply"));
     EXPECT_THAT(usage({"--console", "tty", "tiny"}), HasSubstr("--console"));
     EXPECT_THAT(usage({"--json", "tiny"}), HasSubstr("--explain"));
     EXPECT_THAT(usage({"--console", "none", "-i", "tiny"}), HasSubstr("-i: does not apply"));

@@ -29,7 +29,7 @@ Result<std::unique_ptr<cpu::Engine>> make_engine(const Specification& specificat
     std::unique_ptr<cpu::Engine> interpreter = std::make_unique<cpu::interpret::Interpreter>();
     if (specification.engine == EngineChoice::kInterpret) return interpreter;
 #if DOPPEL_TRANSLATE
-    auto translator = cpu::translate::Translator::create({});
+    auto translator = cpu::translate::Translator::create({.cache_bytes = specification.code_cache});
     if (translator) return std::unique_ptr<cpu::Engine>(std::move(*translator));
     if (specification.engine == EngineChoice::kTranslate) return fail(translator.error());
 #else

@@ -82,12 +82,20 @@ void CodeCache::flush_if_possible() {
     bool used = std::any_of(participants_.begin(), participants_.end(), [](Participant* p) { return p->inside.load(); });
     if (used) return;
     for (auto& [physical, page] : pages_) memory::GuestMemory::note_code(*page.region, physical, false);
-    pages_.clear();
-    blocks_.clear();
+    old_pages_.clear();  // nothing, unless the cache filled up within moments
+    old_blocks_.clear();
+    old_pages_.swap(pages_);
+    old_blocks_.swap(blocks_);
     memory_.clear(kept_);
     statistics_.flushes++;
     generation_.fetch_add(1);
     flush_wanted_.store(false);
+}
+
+void CodeCache::free_some() {
+    constexpr int kPages = 2, kBlocks = 16;  // more than a translation adds
+    for (int i = 0; i < kPages && !old_pages_.empty(); i++) old_pages_.erase(old_pages_.begin());
+    for (int i = 0; i < kBlocks && !old_blocks_.empty(); i++) old_blocks_.erase(old_blocks_.begin());
 }
 
 const uint8_t* CodeCache::find(uint64_t physical, CodeMode mode) {
@@ -103,6 +111,7 @@ const uint8_t* CodeCache::translate(const memory::Region& region, uint64_t physi
         flush_if_possible();
         return nullptr;
     }
+    free_some();
     uint64_t start = thread_nanoseconds();
     const uint8_t* entry = compile(region, physical, mode);
     statistics_.nanoseconds += thread_nanoseconds() - start;

@@ -106,6 +106,7 @@ class CodeCache {
     void replace(CodePage& page, const NativeBlock& better);
     void drop_changed(CodePage& page);
     void flush_if_possible();
+    void free_some();
     void forget_page(uint64_t physical_page, CodePage& page);
 
     mutable std::mutex lock_;
@@ -115,6 +116,9 @@ class CodeCache {
     size_t kept_ = 0;  // bytes of `memory_` that hold the thunks
     std::unordered_map<uint64_t, NativeBlock*> blocks_;
     std::unordered_map<uint64_t, CodePage> pages_;
+    // What the last flush left, freed little by little: all at once would stall the guest.
+    std::unordered_map<uint64_t, NativeBlock*> old_blocks_;
+    std::unordered_map<uint64_t, CodePage> old_pages_;
     std::vector<Participant*> participants_;
     std::atomic<uint64_t> code_pages_{0};
     std::atomic<uint64_t> generation_{0};

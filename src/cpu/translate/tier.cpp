@@ -152,11 +152,14 @@ interpret::NativeTier::Next Tier::run(const CodePlace& place, interpret::SoftTlb
         }
     }
     if (!cache_->enter(participant_)) return Next::kInterpretBlock;
+    uint64_t generation = generation_;
     const void* code = code_at(place);
     if (code == nullptr) {
         cache_->exit(participant_);
         return Next::kInterpretBlock;
     }
+    // After a flush other code stands where the jump was.
+    if (generation != generation_) site = nullptr;
     if (site != nullptr && site_target_ == place.pc) cache_->link(site, place.physical, mode_);
     state_.page = place.pc & kPageMask;
     state_.budget = budget;

@@ -110,6 +110,16 @@ Result<> check_debugger(const std::string& where) {
     return check_text("--gdb", where, kMaxSocketPath);
 }
 
+Result<> check_code_cache(uint64_t bytes) {
+    if (bytes < kMinCodeCache || bytes > kMaxCodeCache)
+        return fail(Error::usage("--code-cache", format_size(bytes) + " is not between " + format_size(kMinCodeCache) +
+                                                     " and " + format_size(kMaxCodeCache)));
+    if (bytes % kPage != 0)
+        return fail(Error::usage("--code-cache", format_size(bytes) + " is not a whole number of pages",
+                                 "give a multiple of 4K"));
+    return {};
+}
+
 Result<> check_flash(const Specification& s) {
     if (s.code_flash.path.empty() && !s.variable_flash.path.empty())
         return fail(Error::usage("--flash", "the flash with the code is missing", "give it first"));
@@ -198,6 +208,7 @@ Result<> validate(const Specification& s) {
     if (s.memory % kPage != 0)
         return fail(Error::usage("--memory", format_size(s.memory) + " is not a whole number of pages",
                                  "give a multiple of 4K"));
+    DOPPEL_CHECK(check_code_cache(s.code_cache));
     DOPPEL_CHECK(check_text("--kernel", s.kernel, kMaxPath));
     DOPPEL_CHECK(check_text("--initrd", s.initrd, kMaxPath));
     DOPPEL_CHECK(check_text("--append", s.append, kMaxAppend));

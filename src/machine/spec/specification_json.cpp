@@ -85,6 +85,7 @@ std::vector<std::string> texts_of(const std::vector<TraceChoice>& traces) {
 Result<> take_member(const std::string& key, const Json& value, Specification& s) {
     if (key == "arch") return take_word(value, "--arch", architecture_from, s.arch);
     if (key == "engine") return take_word(value, "--engine", engine_from, s.engine);
+    if (key == "code_cache") return take(value, "--code-cache", s.code_cache);
     if (key == "cpus") return take(value, "--cpus", s.cpus);
     if (key == "vlen") return take(value, "--vlen", s.vlen);
     if (key == "memory") return take(value, "--memory", s.memory);
@@ -125,6 +126,7 @@ std::optional<Json> parse_flat_object(std::string_view text) {
 std::string to_json(const Specification& s) {
     return Json{{"arch", name_of(s.arch)},
                 {"engine", name_of(s.engine)},
+                {"code_cache", s.code_cache},
                 {"cpus", s.cpus},
                 {"vlen", s.vlen},
                 {"memory", s.memory},

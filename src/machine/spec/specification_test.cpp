@@ -20,6 +20,7 @@ Specification bootable() {
 Specification with_everything() {
     Specification s = bootable();
     s.engine = EngineChoice::kInterpret;
+    s.code_cache = kMinCodeCache;
     s.cpus = 16;
     s.vlen = 1024;
     s.memory = kMaxMemory;
@@ -78,6 +79,9 @@ TEST(Specification, NamesTheOptionThatIsOutOfRange) {
     EXPECT_EQ(changed([](auto& s) { s.memory = kMinMemory - 4096; }), "--memory");
     EXPECT_EQ(changed([](auto& s) { s.memory = kMinMemory + 1; }), "--memory");
     EXPECT_EQ(changed([](auto& s) { s.memory = std::numeric_limits<uint64_t>::max(); }), "--memory");
+    for (uint64_t bytes : {uint64_t{0}, kMinCodeCache - 4096, kMinCodeCache + 1, kMaxCodeCache + 4096})
+        EXPECT_EQ(changed([&](auto& s) { s.code_cache = bytes; }), "--code-cache") << bytes;
+    EXPECT_EQ(changed([&](auto& s) { s.code_cache = kMaxCodeCache; }), "accepted");
     EXPECT_EQ(changed([](auto& s) { s.kernel = "latin-1 \xe9.bin"; }), "--kernel");
     EXPECT_EQ(changed([](auto& s) { s.initrd = std::string("a\0b", 3); }), "--initrd");
     EXPECT_EQ(changed([](auto& s) { s.append = std::string(70000, 'x'); }), "--append");
