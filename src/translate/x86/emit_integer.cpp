@@ -413,11 +413,12 @@ void Emitter::emit_select(ValueId id, const Node& at) {
     }
     // No instruction from here on changes the flags.
     int to = result(id, c);
+    x86::Gp into = sized(to, at.type), yes = sized(b, at.type), no = sized(c, at.type);
     if (to == b && to != c) {
-        a_.cmov(x86::negateCond(condition), gpq(to), gpq(c));
+        a_.cmov(x86::negateCond(condition), into, no);
     } else {
-        if (to != c) a_.mov(gpq(to), gpq(c));
-        a_.cmov(condition, gpq(to), gpq(b));
+        if (to != c) a_.mov(into, no);
+        a_.cmov(condition, into, yes);
     }
 }
 

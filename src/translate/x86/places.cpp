@@ -197,7 +197,7 @@ void Emitter::release(ValueId id) {
 
 int Emitter::result(ValueId id, int hint) {
     Place& at = places_[id];
-    if (at.target >= 0) {
+    if (at.target >= 0 && at.target < kFloatHomes) {
         enter_home(at.target, id);
         at.gpr = static_cast<int8_t>(host_of(at.target));
         return at.gpr;
