@@ -46,7 +46,7 @@ class Arguments::Reader {
             if (word[i] == 'h') return into_.help_ = true, Result<>();
             const auto option = std::ranges::find(verb_.options, word[i], &Option::letter);
             if (option == verb_.options.end()) return fail(unknown("-" + word.substr(i, 1)));
-            if (option->argument.empty()) {
+            if (!option->takes_next_word()) {
                 DOPPEL_CHECK(take(*option, std::nullopt));
                 continue;
             }
@@ -57,7 +57,7 @@ class Arguments::Reader {
     }
 
     Result<> take(const Option& option, std::optional<std::string> value) {
-        if (!option.argument.empty() && !value) {
+        if (option.takes_next_word() && !value) {
             if (at_ == words_.size())
                 return fail(Error::usage(std::string(option.name), "its value is missing",
                                          "give " + std::string(option.argument)));
@@ -65,7 +65,7 @@ class Arguments::Reader {
         }
         if (!option.repeats && into_.has(option.name))
             return fail(Error::usage(std::string(option.name), "it is given twice"));
-        into_.given_.push_back({&option, value.value_or("")});
+        into_.given_.push_back({&option, value.value_or(option.value_may_be_left_out() ? "-" : "")});
         return {};
     }
 

@@ -20,7 +20,7 @@ class Arguments {
     static Result<Arguments> parse(const Verb& verb, std::span<const std::string> words);
 
     bool has(std::string_view option) const { return value(option).has_value(); }
-    // The value as given; empty for a flag.
+    // The value as given; empty for a flag, and "-" where it may be left out and was.
     std::optional<std::string> value(std::string_view option) const;
     // Of an option that may be repeated: in the order given.
     std::vector<std::string> values(std::string_view option) const;

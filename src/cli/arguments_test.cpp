@@ -29,6 +29,15 @@ TEST(Arguments, ReadsValuesInBothForms) {
     EXPECT_THAT(parsed->operands(), ElementsAre("tiny"));
 }
 
+TEST(Arguments, LeaveTheNextWordAloneWhereAValueIsOptional) {
+    const auto parsed = parse("run", {"--stats", "tiny"});
+    ASSERT_TRUE(parsed) << parsed.error().message();
+    EXPECT_EQ(parsed->value("--stats"), "-");
+    EXPECT_THAT(parsed->operands(), ElementsAre("tiny"));
+    EXPECT_EQ(parse("run", {"--stats=a=b", "tiny"})->value("--stats"), "a=b");
+    EXPECT_EQ(parse("run", {"--stats=", "tiny"})->value("--stats"), "");
+}
+
 TEST(Arguments, EndOptionsAtWhat) {
     const auto parsed = parse("run", {"-i", "tiny", "--cpus", "--help", "-t"});
     ASSERT_TRUE(parsed) << parsed.error().message();

@@ -66,7 +66,7 @@ std::string bash_words(const std::string& words, const char* indent) {
 std::string bash_values(const Verb& verb) {
     std::string text;
     for (const Option* option : built(verb.options)) {
-        if (option->argument.empty()) continue;
+        if (!option->takes_next_word()) continue;
         text.append("        ").append(option->name);
         if (has_both(*option)) text.append("|-").append(1, option->letter);
         text.append(")\n");
@@ -119,7 +119,7 @@ std::string zsh_action(const Option& option) {
 
 std::string zsh_option(const Option& option) {
     const std::string help = "[" + zsh_text(option.help) + "]";
-    const std::string argument = option.argument.empty() ? "" : ":value:" + zsh_action(option);
+    const std::string argument = !option.takes_next_word() ? "" : ":value:" + zsh_action(option);
     std::string text = " \\\n            " + quoted(std::string(option.name) + help + argument);
     if (has_both(option)) text += " \\\n            " + quoted(std::string("-") + option.letter + help + argument);
     return text;
@@ -150,7 +150,7 @@ std::string fish_option(const Verb& verb, const Option& option) {
     if (option.letter != 0) text.append(" -s ").append(1, option.letter);
     if (is_file(option))
         text += " -r -F";
-    else if (!option.argument.empty())
+    else if (option.takes_next_word())
         text += " -x";
     if (const auto words = choices(option.argument); !words.empty() && !is_file(option)) text += " -a " + quoted(words);
     return text + " -d " + quoted(option.help) + "\n";

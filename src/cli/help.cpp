@@ -34,7 +34,8 @@ std::string spelled(const Option& option) {
     const bool is_long = option.name.starts_with("--");
     std::string text = !is_long ? "" : option.letter != 0 ? std::string("-") + option.letter + ", " : "    ";
     text.append(option.name);
-    if (!option.argument.empty()) text.append(" ").append(option.argument);
+    if (option.takes_next_word()) text += ' ';
+    text.append(option.argument);
     return text;
 }
 

@@ -24,11 +24,11 @@ constexpr std::array kPlannedEngines{std::string_view("check"), std::string_view
 constexpr std::array kLevels{std::string_view("auto"), std::string_view("machine"), std::string_view("container"),
                              std::string_view("program")};
 constexpr std::array kMachineOptions{
-    std::string_view("--kernel"),    std::string_view("--initrd"),  std::string_view("--append"),
-    std::string_view("--firmware"),  std::string_view("--console"), std::string_view("--no-reboot"),
-    std::string_view("--engine"),    std::string_view("--irqchip"), std::string_view("--gdb"),
-    std::string_view("--sandbox"),   std::string_view("--trace"),   std::string_view("--flash"),
-    std::string_view("--code-cache")};
+    std::string_view("--kernel"),     std::string_view("--initrd"),  std::string_view("--append"),
+    std::string_view("--firmware"),   std::string_view("--console"), std::string_view("--no-reboot"),
+    std::string_view("--engine"),     std::string_view("--irqchip"), std::string_view("--gdb"),
+    std::string_view("--sandbox"),    std::string_view("--trace"),   std::string_view("--flash"),
+    std::string_view("--code-cache"), std::string_view("--stats")};
 
 bool contains(const auto& words, std::string_view word) {
     return std::ranges::find(words, word) != words.end();
@@ -73,6 +73,10 @@ Result<> take_machine_values(const Arguments& arguments, Specification& s) {
         if (*sandbox != "on" && *sandbox != "off")
             return fail(Error::usage("--sandbox", *sandbox + " is neither on nor off"));
         s.sandbox = *sandbox == "on";
+    }
+    if (const auto statistics = arguments.value("--stats")) {
+        if (statistics->empty()) return fail(Error::usage("--stats", "its value is empty"));
+        s.statistics = *statistics;
     }
     for (const std::string& text : arguments.values("--trace")) {
         DOPPEL_TRY(auto trace, machine::trace_from(text));

@@ -30,6 +30,7 @@ constexpr std::array kRunOptions{
     Option{"--gdb", 0, "PORT|FILE", "halt at the first instruction and let GDB connect, to 127.0.0.1:PORT or a socket"},
     Option{"--trace", 0, "insn|mem|irq|trap|sbi[,...][=FILE[,limit=SIZE]]",
            "tell what the guest does, to FILE or standard error", State::kBuilt, true},
+    Option{"--stats", 0, "[=FILE]", "tell at the end what ran and how fast, on standard error or to FILE as JSON"},
     Option{"--sandbox", 0, "on|off", "whether the machine's own process is confined (on)"},
     Option{"-i", 'i', "", "keep the input attached; a machine's console on stdio is"},
     Option{"-t", 't', "", "insist on a terminal"},

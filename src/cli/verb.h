@@ -17,10 +17,14 @@ enum class State { kBuilt, kPlanned };
 struct Option {
     std::string_view name;      // "--memory", or "-i" for one without a long name
     char letter = 0;            // 'm' for "-m"; 0: none
-    std::string_view argument;  // empty: a flag; FILE and DIR complete as such; words parted by '|' are the choices
+    std::string_view argument;  // empty: a flag; FILE and DIR complete as such; words parted by '|' are the choices;
+                                // "[=FILE]": may be left out, and never is the next word
     std::string_view help;
     State state = State::kBuilt;
     bool repeats = false;
+
+    constexpr bool value_may_be_left_out() const { return argument.starts_with("[="); }
+    constexpr bool takes_next_word() const { return !argument.empty() && !value_may_be_left_out(); }
 };
 
 enum class Operands {

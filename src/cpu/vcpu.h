@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "cpu/debug.h"
+#include "cpu/statistics.h"
 #include "cpu/trace.h"
 #include "device/bus.h"
 #include "isa/riscv/hart.h"
@@ -40,6 +41,10 @@ class Vcpu {
     // Executes at most `budget` instructions (an exception counts for none), takes interrupts between them, and returns
     // with hart.pc and hart.retired exact. The only exits before the budget is spent are those of ExitReason.
     virtual ExitReason run(uint64_t budget) = 0;
+
+    // Adds what it has counted since it was made: `instructions` where it can count them, and what else it knows. Only
+    // while neither `run` nor `step` is under way.
+    virtual void add_statistics(Statistics&) const {}
 
     // ---- For a debugger. Without points none of it costs anything.
 
@@ -87,6 +92,8 @@ class Engine {
     virtual ~Engine() = default;
     virtual std::string_view name() const = 0;
     virtual std::unique_ptr<Vcpu> make_vcpu(const VcpuParts& parts) const = 0;
+    // Adds what its vCPUs have counted together. Thread-safe.
+    virtual void add_statistics(Statistics&) const {}
 };
 
 }  // namespace doppel::cpu

@@ -76,6 +76,10 @@ uint64_t Harts::retired() const {
     return sum;
 }
 
+void Harts::add_statistics(cpu::Statistics& statistics) const {
+    for (const auto& one : harts_) one->vcpu->add_statistics(statistics);
+}
+
 Result<> Harts::create_threads() {
     for (unsigned i = 0; i < count(); i++) {
         try {

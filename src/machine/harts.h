@@ -94,6 +94,8 @@ class Harts final : private firmware::Services {
     unsigned count() const { return static_cast<unsigned>(harts_.size()); }
     // Instructions retired by all harts, as of the last time that each left guest code.
     uint64_t retired() const;
+    // What all vCPUs have counted; only while stopped.
+    void add_statistics(cpu::Statistics& statistics) const;
 
   private:
     struct One final : device::InterruptSink {

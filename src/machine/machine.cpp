@@ -83,6 +83,9 @@ Result<> Machine::build() {
     };
     DOPPEL_TRY(traces_, trace::Traces::open(specification_.traces, specification_.cpus));
     surroundings.traces = traces_.get();
+    if (!specification_.statistics.empty()) {
+        DOPPEL_TRY(statistics_, StatisticsReport::open(specification_.statistics));
+    }
     harts_ = std::make_unique<Harts>(specification_.cpus, *engine_, std::move(surroundings));
     auto hart_input = [this](unsigned hart, unsigned interrupt) { return harts_->line(hart, interrupt); };
     std::vector<device::CfiFlash::Parts> flash;
@@ -266,7 +269,10 @@ Result<Machine::End> Machine::run_once() {
             DOPPEL_TRY(auto symbols, read_symbols(boot));
             DOPPEL_CHECK(traces_->begin(std::move(symbols)));
         }
-        if (!console_) DOPPEL_CHECK(settle());
+        if (!console_) {
+            if (statistics_) DOPPEL_CHECK(statistics_->begin());
+            DOPPEL_CHECK(settle());
+        }
         if (!boot.firmware) board_->hand_to_supervisor();
         harts_->start({.entry = boot.firmware ? riscv64::map::kBootRom : boot.layout.entry,
                        .device_tree = boot.layout.device_tree,
@@ -287,6 +293,7 @@ Result<int> Machine::run() {
         if (!how.reboot) {
             if (debugger_) debugger_->target_ended(how.code);
             console_->finish();
+            if (statistics_) report_statistics();
             return how.code;
         }
         board_->reset();
@@ -295,6 +302,13 @@ Result<int> Machine::run() {
             return fail(Error{"reboot", "guest memory", "it cannot be emptied", "start the machine again"});
         }
     }
+}
+
+void Machine::report_statistics() {
+    cpu::Statistics counts;
+    harts_->add_statistics(counts);
+    engine_->add_statistics(counts);
+    statistics_->write(engine_->name(), harts_->count(), counts);
 }
 
 void Machine::end(End how) {

@@ -20,6 +20,7 @@
 #include "machine/riscv64_board.h"
 #include "machine/sandbox/file_remover.h"
 #include "machine/spec/specification.h"
+#include "machine/statistics_report.h"
 #include "machine/trace/traces.h"
 #include "memory/guest_memory.h"
 
@@ -73,6 +74,7 @@ class Machine {
     bool makes_sockets() const;
     bool accepts_clients() const;
     Result<End> run_once();
+    void report_statistics();
     // The first end counts. Thread-safe.
     void end(End how);
     void finish(device::Finish finish);
@@ -90,6 +92,7 @@ class Machine {
     device::Bus bus_;
     std::unique_ptr<cpu::Engine> engine_;
     std::unique_ptr<trace::Traces> traces_;
+    std::unique_ptr<StatisticsReport> statistics_;  // null: nobody asks
     std::unique_ptr<Harts> harts_;
     std::vector<FlashBank> flash_;  // all of the board's banks, or none
     std::unique_ptr<riscv64::Board> board_;

@@ -5,6 +5,7 @@
 #include <cstdint>
 
 #include "cpu/interpret/soft_tlb.h"
+#include "cpu/statistics.h"
 
 namespace doppel::cpu::interpret {
 
@@ -51,6 +52,11 @@ class NativeTier {
     virtual void end() = 0;
     // A store went to the page at this guest physical address, which holds translated code.
     virtual void note_code_write(uint64_t physical) = 0;
+
+    // Executed in translated code since it was made.
+    virtual uint64_t instructions() const = 0;
+    // What it has counted besides.
+    virtual void add_statistics(Statistics& statistics) const = 0;
 };
 
 }  // namespace doppel::cpu::interpret

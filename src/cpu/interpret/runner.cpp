@@ -56,6 +56,7 @@ ExitReason Runner::run(uint64_t budget) {
         if (debug_event_ != DebugEvent::kNone) [[unlikely]]
             stopped = serve_debug_event();
         budget -= hart_.retired - before;
+        counts_.instructions += hart_.retired - before;
         if (stopped) {
             reason = *stopped;
             break;
@@ -74,9 +75,23 @@ ExitReason Runner::run(uint64_t budget) {
     return reason;
 }
 
+void Runner::add_statistics(Statistics& statistics) const {
+    uint64_t native = native_ != nullptr ? native_->instructions() : 0;
+    statistics.add("instructions", counts_.instructions);
+    statistics.add("translated_instructions", native);
+    statistics.add("interpreted_instructions", counts_.instructions - native);
+    statistics.add("exceptions", counts_.exceptions);
+    statistics.add("interrupts", counts_.interrupts);
+    statistics.add("data_tlb_fills", counts_.data_tlb_fills);
+    statistics.add("fetch_tlb_fills", counts_.fetch_tlb_fills);
+    statistics.add("translation_fences", counts_.translation_fences);
+    statistics.add("instruction_fences", counts_.instruction_fences);
+    if (native_ != nullptr) native_->add_statistics(statistics);
+}
+
 bool Runner::serve_requests() {
     uint32_t requests = take_requests();
-    if (requests & kTranslationFence) drop_all_translations();
+    if (requests & kTranslationFence) drop_translations(nullptr, nullptr);
     if (requests & kInstructionFence) drop_instructions();
     return (requests & kExit) != 0;
 }
@@ -94,6 +109,7 @@ void Runner::enter_trap(uint64_t cause, uint64_t tval) {
     uint64_t pc = hart_.pc;
     Privilege from = hart_.privilege;
     isa::riscv::take_trap(hart_, cause, tval);
+    (cause & isa::riscv::cause::kInterrupt) != 0 ? counts_.interrupts++ : counts_.exceptions++;
     refresh_context();
     if (trace_ != nullptr) [[unlikely]]
         trace_trap({cause, pc, tval, from, retired_at_slice_end_ - static_cast<uint64_t>(budget_)});
@@ -244,6 +260,7 @@ const Runner::FetchEntry* Runner::fetch_page(uint64_t va) {
     const memory::Region* region = memory_.find_code(page, isa::riscv::kPageBytes);
     if (region == nullptr) return fault(isa::riscv::cause::kFetchAccess);
     note_large_page(va, found.span);
+    counts_.fetch_tlb_fills++;
     bool whole = isa::riscv::pmp_uniform(hart_, page);
     // A split page is never found again: its tag matches nothing.
     bool stops = points_ != nullptr && points_->breaks_in_page(va);
@@ -300,6 +317,7 @@ void Runner::refresh_context() {
 }
 
 void Runner::drop_translations(const uint64_t* address, const uint64_t* asid) {
+    counts_.translation_fences++;
     if (address == nullptr) {
         if (asid == nullptr) return drop_all_translations();
         spaces_.forget(*asid);
@@ -362,6 +380,7 @@ void Runner::clear_caches() {
 }
 
 void Runner::drop_instructions() {
+    counts_.instruction_fences++;
     fence_number_++;
     if (native_ != nullptr) native_->fence_instructions();
     drop_jumps();

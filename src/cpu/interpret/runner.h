@@ -30,6 +30,7 @@ class Runner final : public Vcpu, public NativeHost, private isa::riscv::EngineH
     // 0: before it is entered at all.
     void set_native_tier(std::unique_ptr<NativeTier> tier, uint32_t hot);
     ExitReason run(uint64_t budget) override;
+    void add_statistics(Statistics& statistics) const override;
 
     // runner_debug.cpp
     void set_debug_points(std::shared_ptr<const DebugPoints> points) override;
@@ -202,6 +203,17 @@ class Runner final : public Vcpu, public NativeHost, private isa::riscv::EngineH
     std::unique_ptr<NativeTier> native_;  // null: everything is interpreted
     uint32_t hot_ = 0;
     SingleBlock single_{};
+
+    // Since it was made.
+    struct {
+        uint64_t instructions = 0;
+        uint64_t data_tlb_fills = 0;
+        uint64_t fetch_tlb_fills = 0;
+        uint64_t exceptions = 0;
+        uint64_t interrupts = 0;
+        uint64_t translation_fences = 0;
+        uint64_t instruction_fences = 0;
+    } counts_;
 
     std::shared_ptr<const DebugPoints> points_;  // null: nothing to look for
     DebugEvent debug_event_ = DebugEvent::kNone;

@@ -31,6 +31,7 @@ Translation Runner::translate_data(uint64_t va, unsigned bytes, Access access) {
     if (traces_memory_ || (points_ != nullptr && points_->watches_page(va))) [[unlikely]]
         return found;
     note_large_page(va, found.span);
+    counts_.data_tlb_fills++;
     TlbEntry& entry = data_tlb_->slot(va);
     uint64_t tag = va & kPageMask;
     uint64_t offset = reinterpret_cast<uint64_t>(region->host + (page - region->base)) - tag;

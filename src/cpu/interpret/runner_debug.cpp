@@ -66,7 +66,9 @@ ExitReason Runner::step() {
     refresh_context();
     if (trace_ != nullptr) note_traced_kinds();
     serve_requests();
+    uint64_t before = hart_.retired;
     execute_watched();
+    counts_.instructions += hart_.retired - before;
     bool waits = std::exchange(waiting_, false), calls = std::exchange(calling_firmware_, false);
     executing_.store(false);
     if (was_hit_) return ExitReason::kWatchpoint;

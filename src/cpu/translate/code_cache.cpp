@@ -305,7 +305,9 @@ void CodeCache::note_write(const memory::Region&, uint64_t physical) {
 
 CacheStatistics CodeCache::statistics() const {
     std::lock_guard guard(lock_);
-    return statistics_;
+    CacheStatistics statistics = statistics_;
+    statistics.used_bytes = memory_.used();
+    return statistics;
 }
 
 }  // namespace doppel::cpu::translate

@@ -27,6 +27,7 @@ struct CacheStatistics {
     uint64_t regions = 0;      // loops compiled as one
     uint64_t invalidated = 0;  // blocks whose code had changed
     uint64_t flushes = 0;      // of the whole cache, because it was full
+    uint64_t used_bytes = 0;   // now; what is no longer used counts until the next flush
 };
 
 // One hart's part in the cache.

@@ -168,9 +168,12 @@ interpret::NativeTier::Next Tier::run(const CodePlace& place, interpret::SoftTlb
     cache_->exit(participant_);
     accrue_flags();
     bool ran = state_.budget != budget;
+    int64_t before = budget;
     budget = state_.budget;
     Next next = leave(reason);
     if (reason == Exit::kAccess || reason == Exit::kInterpret) budget += state_.not_executed();
+    instructions_ += static_cast<uint64_t>(before - budget);
+    exits_[static_cast<size_t>(reason)]++;
     return reason == Exit::kBudget && !ran ? Next::kInterpretBlock : next;
 }
 
@@ -196,6 +199,12 @@ interpret::NativeTier::Next Tier::leave(Exit reason) {
     }
     hart_.pc = state_.pc();
     return Next::kInterpretOne;
+}
+
+void Tier::add_statistics(Statistics& statistics) const {
+    constexpr std::array<std::string_view, doppel::translate::x86::kExits> kNames{
+        "exits_budget", "exits_lookup", "exits_link", "exits_interpret", "exits_access"};
+    for (size_t i = 0; i < kNames.size(); i++) statistics.add(kNames[i], exits_[i]);
 }
 
 // The host's sticky flags since the last time become the guest's.

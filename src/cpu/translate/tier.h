@@ -47,6 +47,8 @@ class Tier final : public interpret::NativeTier {
     void begin() override;
     void end() override;
     void note_code_write(uint64_t physical) override;
+    uint64_t instructions() const override { return instructions_; }
+    void add_statistics(Statistics& statistics) const override;
 
   private:
     using NativeState = doppel::translate::x86::NativeState;
@@ -84,6 +86,8 @@ class Tier final : public interpret::NativeTier {
     uint64_t generation_ = 0;
     uint64_t improvements_ = 0;
     bool sampled_ = false;  // the budget ran out at hart.pc
+    uint64_t instructions_ = 0;
+    std::array<uint64_t, doppel::translate::x86::kExits> exits_{};
     // The jump that ended the last run, and where it wants to go.
     uint8_t* site_ = nullptr;
     uint64_t site_target_ = 0;

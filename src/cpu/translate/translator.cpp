@@ -21,4 +21,16 @@ std::unique_ptr<Vcpu> Translator::make_vcpu(const VcpuParts& parts) const {
     return runner;
 }
 
+void Translator::add_statistics(Statistics& statistics) const {
+    CacheStatistics cache = cache_->statistics();
+    statistics.add("blocks_translated", cache.blocks);
+    statistics.add("regions_translated", cache.regions);
+    statistics.add("blocks_invalidated", cache.invalidated);
+    statistics.add("code_cache_flushes", cache.flushes);
+    statistics.add("translation_nanoseconds", cache.nanoseconds);
+    statistics.add("translated_guest_bytes", cache.guest_bytes);
+    statistics.add("translated_host_bytes", cache.host_bytes);
+    statistics.add("code_cache_used_bytes", cache.used_bytes);
+}
+
 }  // namespace doppel::cpu::translate

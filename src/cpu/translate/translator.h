@@ -22,6 +22,7 @@ class Translator final : public Engine {
 
     std::string_view name() const override { return "translate"; }
     std::unique_ptr<Vcpu> make_vcpu(const VcpuParts& parts) const override;
+    void add_statistics(Statistics& statistics) const override;
 
   private:
     Translator(std::shared_ptr<CodeCache> cache, uint32_t hot) : cache_(std::move(cache)), hot_(hot) {}

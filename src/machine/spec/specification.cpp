@@ -216,6 +216,7 @@ Result<> validate(const Specification& s) {
     DOPPEL_CHECK(check_flash(s));
     DOPPEL_CHECK(check_console(s.console));
     DOPPEL_CHECK(check_debugger(s.gdb));
+    DOPPEL_CHECK(check_text("--stats", s.statistics, kMaxPath));
     DOPPEL_CHECK(check_traces(s.traces));
     if (!is_name(s.name))
         return fail(Error::usage("--name", "is not a name", "use at most 64 letters, digits, '.', '_' and '-'"));

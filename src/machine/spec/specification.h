@@ -58,6 +58,7 @@ struct Specification {
     std::string gdb;         // where a debugger connects: a port of 127.0.0.1, or a socket's path; empty: nowhere
     bool no_reboot = false;  // a guest's reboot ends the machine instead
     bool sandbox = true;     // the process is confined when guest code runs
+    std::string statistics;  // told at the end: "-" on standard error, else in a file, as JSON; empty: not at all
     std::vector<TraceChoice> traces;  // at most kMaxTraces
     std::string name;  // empty, or letters, digits, '.', '_' and '-', at most 64, a letter or digit first
     bool operator==(const Specification&) const = default;

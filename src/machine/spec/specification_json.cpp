@@ -100,6 +100,7 @@ Result<> take_member(const std::string& key, const Json& value, Specification& s
     if (key == "gdb") return take(value, "--gdb", s.gdb);
     if (key == "no_reboot") return take(value, "--no-reboot", s.no_reboot);
     if (key == "sandbox") return take(value, "--sandbox", s.sandbox);
+    if (key == "statistics") return take(value, "--stats", s.statistics);
     if (key == "trace") return take(value, "--trace", s.traces);
     if (key == "name") return take(value, "--name", s.name);
     return fail(not_a_specification("unknown key " + key));
@@ -141,6 +142,7 @@ std::string to_json(const Specification& s) {
                 {"gdb", s.gdb},
                 {"no_reboot", s.no_reboot},
                 {"sandbox", s.sandbox},
+                {"statistics", s.statistics},
                 {"trace", texts_of(s.traces)},
                 {"name", s.name}}
         .dump(-1, ' ', false, Json::error_handler_t::replace);

@@ -33,6 +33,7 @@ Specification with_everything() {
     s.no_reboot = true;
     s.gdb = "/run/user/0/gdb";
     s.sandbox = false;
+    s.statistics = "stats.json";
     s.traces = {{trace_kind::kInstructions | trace_kind::kMemory, "a=b,c", uint64_t{1} << 40},
                 {.kinds = trace_kind::kInterrupts | trace_kind::kTraps | trace_kind::kFirmware}};
     s.name = "web-1.example_2";
@@ -88,6 +89,7 @@ TEST(Specification, NamesTheOptionThatIsOutOfRange) {
     EXPECT_EQ(changed([](auto& s) { s.console = {ConsoleKind::kFile, ""}; }), "--console");
     EXPECT_EQ(changed([](auto& s) { s.console = {ConsoleKind::kSocket, std::string(108, 's')}; }), "--console");
     EXPECT_EQ(changed([](auto& s) { s.console = {ConsoleKind::kPty, "x"}; }), "--console");
+    EXPECT_EQ(changed([](auto& s) { s.statistics = std::string(5000, 'x'); }), "--stats");
     EXPECT_EQ(changed([](auto& s) { s.name = "-leading"; }), "--name");
     EXPECT_EQ(changed([](auto& s) { s.name = "a/b"; }), "--name");
 }

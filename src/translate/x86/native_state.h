@@ -16,6 +16,7 @@ enum class Exit : uint32_t {
     kInterpret,  // the instruction at pc() is not for translated code
     kAccess,     // the access of the instruction at pc() is not for translated code
 };
+inline constexpr size_t kExits = 5;
 
 // Where code for a virtual address is; valid in one address space and mode.
 struct JumpSlot {
