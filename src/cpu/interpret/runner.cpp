@@ -306,10 +306,10 @@ void Runner::refresh_context() {
         fetch_space_ = space_of(hart_.privilege);
     }
     data_mode_ = mode;
-    unsigned index = mode.privilege == Privilege::kUser         ? 0
+    data_tlb_mode_ = mode.privilege == Privilege::kUser         ? 0
                      : mode.privilege == Privilege::kSupervisor ? (mode.sum ? 2 : 1)
                                                                 : 3;
-    data_tlb_ = &data_tlbs_.select(data_space_, index);
+    data_tlb_ = &data_tlbs_.select(data_space_, data_tlb_mode_);
     constexpr unsigned kEpochShift = 14;
     uint32_t fetches = fetch_space_ << 2 | static_cast<uint32_t>(hart_.privilege);
     fetch_context_ = jump_epoch_ << kEpochShift | fetches;
@@ -382,7 +382,7 @@ void Runner::clear_caches() {
 void Runner::drop_instructions() {
     counts_.instruction_fences++;
     fence_number_++;
-    if (native_ != nullptr) native_->fence_instructions();
+    if (native_ != nullptr) return native_->fence_instructions();  // its jumps are the only ones
     drop_jumps();
 }
 

@@ -187,6 +187,7 @@ class Runner final : public Vcpu, public NativeHost, private isa::riscv::EngineH
     uint32_t data_space_ = 0;
     uint32_t fetch_space_ = 0;
     SoftTlb* data_tlb_ = nullptr;
+    unsigned data_tlb_mode_ = 0;  // user, supervisor, supervisor with SUM, machine
     isa::riscv::AccessMode data_mode_{};
     bool mxr_ = false;
     uint64_t pending_seen_ = 0;  // interrupts when they were last looked at

@@ -32,6 +32,7 @@ Translation Runner::translate_data(uint64_t va, unsigned bytes, Access access) {
         return found;
     note_large_page(va, found.span);
     counts_.data_tlb_fills++;
+    data_tlb_->note_miss();
     TlbEntry& entry = data_tlb_->slot(va);
     uint64_t tag = va & kPageMask;
     uint64_t offset = reinterpret_cast<uint64_t>(region->host + (page - region->base)) - tag;
@@ -41,6 +42,7 @@ Translation Runner::translate_data(uint64_t va, unsigned bytes, Access access) {
     entry.offset = offset;
     entry.physical = page;
     (access == Access::kStore ? entry.write_tag : entry.read_tag) = tag;
+    data_tlbs_.keep(data_space_, data_tlb_mode_, va, entry);
     return found;
 }
 

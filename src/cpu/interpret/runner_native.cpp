@@ -8,6 +8,7 @@ using isa::riscv::Access;
 
 void Runner::set_native_tier(std::unique_ptr<NativeTier> tier, uint32_t hot) {
     native_ = std::move(tier);
+    data_tlbs_.remember_lost();
     hot_ = hot;
 }
 
@@ -39,6 +40,13 @@ bool Runner::run_native() {
 
 bool Runner::fill(uint64_t va, unsigned bytes, bool writes) {
     if (((va ^ (va + bytes - 1)) & kPageMask) != 0) return false;
+    uint64_t page = va & kPageMask;
+    TlbEntry lost = data_tlbs_.lost_entry(data_space_, data_tlb_mode_, va);
+    if ((writes ? lost.write_tag : lost.read_tag) == page) {
+        data_tlb_->note_miss();
+        data_tlb_->slot(va) = lost;
+        return true;
+    }
     // A fault is the instruction's, which is executed again for it.
     translate_data(va, bytes, writes ? Access::kStore : Access::kLoad);
     return (writes ? writable(va, bytes) : readable(va, bytes)) != nullptr;

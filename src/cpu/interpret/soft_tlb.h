@@ -5,9 +5,11 @@
 // its last byte: one that crosses a page never matches.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <vector>
 
 namespace doppel::cpu::interpret {
 
@@ -26,12 +28,24 @@ struct TlbEntry {
 };
 static_assert(sizeof(TlbEntry) == 32);
 
+// Grows while its misses are many.
 class SoftTlb {
   public:
-    static constexpr unsigned kEntries = 1024;
-
-    TlbEntry& slot(uint64_t va) { return entries_[(va >> 12) & (kEntries - 1)]; }
-    void clear() { entries_.fill({}); }
+    SoftTlb() : entries_(kSmallest) {}
+    TlbEntry& slot(uint64_t va) { return entries_[(va >> 12) & (entries_.size() - 1)]; }
+    void clear() { std::fill(entries_.begin(), entries_.end(), TlbEntry{}); }
+    // For another address space: empty, and small again.
+    void reset() {
+        entries_.resize(kSmallest);
+        misses_ = 0;
+        clear();
+    }
+    // References and pointers to entries are void afterwards.
+    void note_miss() {
+        if (++misses_ > kMissesForEach * entries_.size() && entries_.size() < kLargest) grow();
+    }
+    TlbEntry* data() { return entries_.data(); }
+    size_t size() const { return entries_.size(); }
     void drop_page(uint64_t va) {
         TlbEntry& entry = slot(va);
         uint64_t page = va & kPageMask;
@@ -47,7 +61,18 @@ class SoftTlb {
     }
 
   private:
-    std::array<TlbEntry, kEntries> entries_{};
+    static constexpr size_t kSmallest = 1 << 10, kLargest = 1 << 15, kMissesForEach = 4;
+    void grow() {
+        misses_ = 0;
+        std::vector<TlbEntry> old(2 * entries_.size());
+        entries_.swap(old);
+        for (const TlbEntry& entry : old) {
+            uint64_t page = entry.read_tag != kNoPage ? entry.read_tag : entry.write_tag;
+            if (page != kNoPage) slot(page) = entry;
+        }
+    }
+    std::vector<TlbEntry> entries_;
+    size_t misses_ = 0;
 };
 
 // The soft TLBs of the address spaces and modes that were used last.
@@ -65,17 +90,33 @@ class TlbPool {
         for (size_t i = 1; i < kTables; i++) {
             if (used_[i] < used_[oldest]) oldest = i;
         }
-        tables_[oldest].clear();
+        tables_[oldest].reset();
         keys_[oldest] = key;
         used_[oldest] = ++now_;
         return tables_[oldest];
+    }
+    // From now on entries that a table loses to other pages are remembered, for code whose misses are frequent.
+    void remember_lost() { lost_.resize(kLost); }
+    // The entry of `va` that its table lost, or an empty one.
+    TlbEntry lost_entry(uint32_t space, unsigned mode, uint64_t va) const {
+        if (lost_.empty()) return {};
+        const Lost& lost = lost_[lost_index(va)];
+        bool same = lost.key == (space << 2 | mode) && lost.page == (va & kPageMask);
+        return same ? lost.entry : TlbEntry{};
+    }
+    // `entry` is the newest of the page of `va`.
+    void keep(uint32_t space, unsigned mode, uint64_t va, const TlbEntry& entry) {
+        if (lost_.empty()) return;
+        lost_[lost_index(va)] = {va & kPageMask, space << 2 | mode, entry};
     }
     void clear() {
         for (size_t i = 0; i < kTables; i++) {
             if (keys_[i] != kNoKey) tables_[i].clear();
         }
+        std::fill(lost_.begin(), lost_.end(), Lost{});
     }
     void drop_page(uint64_t va) {
+        if (!lost_.empty()) lost_[lost_index(va)] = {};
         for (size_t i = 0; i < kTables; i++) {
             if (keys_[i] != kNoKey) tables_[i].drop_page(va);
         }
@@ -85,17 +126,30 @@ class TlbPool {
         for (size_t i = 0; i < kTables; i++) {
             if (keys_[i] != kNoKey) tables_[i].drop_writes(holds);
         }
+        for (Lost& lost : lost_) {
+            if (lost.entry.write_tag != kNoPage && holds(lost.entry.physical)) lost.entry.write_tag = kNoPage;
+        }
     }
 
   private:
     static constexpr size_t kTables = 8;
     static constexpr uint32_t kNoKey = ~uint32_t{0};
+    // Behind the tables: a larger one for all of them, by virtual address.
+    struct Lost {
+        uint64_t page = kNoPage;
+        uint32_t key = kNoKey;
+        TlbEntry entry;
+    };
+    static constexpr size_t kLost = 1 << 14;
+    static size_t lost_index(uint64_t va) { return (va >> 12 ^ va >> 26) & (kLost - 1); }
+
     static constexpr std::array<uint32_t, kTables> kNoKeys = [] {
         std::array<uint32_t, kTables> keys{};
         keys.fill(kNoKey);
         return keys;
     }();
     std::array<SoftTlb, kTables> tables_;
+    std::vector<Lost> lost_;
     std::array<uint32_t, kTables> keys_ = kNoKeys;
     std::array<uint64_t, kTables> used_{};
     uint64_t now_ = 0;

@@ -4,6 +4,7 @@
 #include <array>
 #include <cstring>
 #include <ctime>
+#include <utility>
 
 #include "base/byte_order.h"
 #include "cpu/translate/front_end.h"
@@ -203,10 +204,9 @@ void CodeCache::compile_loop(CodePage& page, uint64_t physical, CodeMode mode) {
     }
     statistics_.regions++;
     statistics_.host_bytes += compiled.code.size();
-    improvements_.fetch_add(1);
 }
 
-// Who came to the block's old code by a link comes to the new one.
+// Whoever comes to the block's old code goes on to the new one from there.
 void CodeCache::replace(CodePage& page, const NativeBlock& better) {
     auto [at, is_new] = blocks_.try_emplace(better.key);
     if (is_new) {
@@ -215,15 +215,11 @@ void CodeCache::replace(CodePage& page, const NativeBlock& better) {
         return;
     }
     NativeBlock& block = *at->second;
-    std::vector<Link> incoming = std::move(block.incoming);
-    uint32_t samples = block.samples;
-    block = better;
-    block.samples = samples;
-    block.incoming = std::move(incoming);
-    for (const Link& link : block.incoming) {
-        store_displacement(memory_.writable(link.site),
-                           static_cast<int32_t>(block.entry - (link.site + sizeof(int32_t))));
-    }
+    const uint8_t* old = std::exchange(block.entry, better.entry);
+    block.bytes = better.bytes;
+    block.hash = better.hash;
+    block.region = better.region;
+    if (old != nullptr) x86::redirect(memory_.writable(old), old, block.entry);
 }
 
 void CodeCache::link(uint8_t* site, uint64_t physical, CodeMode mode) {
@@ -253,6 +249,7 @@ void CodeCache::drop(NativeBlock& block) {
     for (const Link& link : block.incoming) store_displacement(memory_.writable(link.site), link.unlinked);
     blocks_.erase(block.key);
     statistics_.invalidated++;
+    drops_++;
 }
 
 void CodeCache::forget_page(uint64_t physical_page, CodePage& page) {
@@ -276,7 +273,7 @@ void CodeCache::drop_changed(CodePage& page) {
     });
 }
 
-void CodeCache::compare_written() {
+uint64_t CodeCache::compare_written() {
     std::lock_guard guard(lock_);
     for (auto at = pages_.begin(); at != pages_.end();) {
         auto& [address, page] = *at;
@@ -292,6 +289,7 @@ void CodeCache::compare_written() {
             ++at;
         }
     }
+    return drops_;
 }
 
 void CodeCache::note_write(const memory::Region&, uint64_t physical) {

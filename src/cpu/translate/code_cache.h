@@ -57,10 +57,9 @@ class CodeCache {
     void link(uint8_t* site, uint64_t physical, CodeMode mode);
     // The block at `physical` was found running. Seen often, the loop around it is compiled as one.
     void sample(const memory::Region& region, uint64_t physical, CodeMode mode);
-    // Changes when blocks have got better code; the old one goes on working.
-    uint64_t improvements() const { return improvements_.load(); }
-    // Drops what memory does not hold any more. At fence.i.
-    void compare_written();
+    // Drops what memory does not hold any more. At fence.i. How much was ever dropped: code that was found before is
+    // still right when that has not changed.
+    uint64_t compare_written();
     void note_write(const memory::Region& region, uint64_t physical);
 
     // Code pages so far; grows.
@@ -123,8 +122,8 @@ class CodeCache {
     std::vector<Participant*> participants_;
     std::atomic<uint64_t> code_pages_{0};
     std::atomic<uint64_t> generation_{0};
-    std::atomic<uint64_t> improvements_{0};
     uint64_t regions_ = 0;
+    uint64_t drops_ = 0;
     std::atomic<bool> flush_wanted_{false};
     CacheStatistics statistics_;
 };

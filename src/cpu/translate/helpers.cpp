@@ -18,7 +18,7 @@ void accrue(isa::riscv::Hart& hart, isa::fp::Flags flags) {
 
 const doppel::translate::x86::Layout& hart_layout() {
     using isa::riscv::ControlRegisters, isa::riscv::Hart, isa::riscv::Reservation;
-    using interpret::SoftTlb, interpret::TlbEntry;
+    using interpret::TlbEntry;
     constexpr auto at = [](size_t offset) { return static_cast<int32_t>(offset) - kStatePointer; };
     static constexpr doppel::translate::x86::Layout layout{
         .integers = at(offsetof(Hart, x)),
@@ -30,7 +30,6 @@ const doppel::translate::x86::Layout& hart_layout() {
         .reservation_address = at(offsetof(Hart, reservation) + offsetof(Reservation, address)),
         .reservation_value = at(offsetof(Hart, reservation) + offsetof(Reservation, value)),
         .reservation_bytes = at(offsetof(Hart, reservation) + offsetof(Reservation, bytes)),
-        .tlb_entries = SoftTlb::kEntries,
         .tlb_read_tag = offsetof(TlbEntry, read_tag),
         .tlb_write_tag = offsetof(TlbEntry, write_tag),
         .tlb_offset = offsetof(TlbEntry, offset),

@@ -38,8 +38,7 @@ uint8_t guest_flags(uint32_t mxcsr) {
 }
 
 bool fill_for(void* engine, uint64_t address, uint32_t kind) {
-    bool writes = (kind & doppel::translate::x86::NativeState::kWrites) != 0;
-    return static_cast<interpret::NativeHost*>(engine)->fill(address, kind & 0xffff, writes);
+    return static_cast<Tier*>(engine)->fill(address, kind);
 }
 
 }  // namespace
@@ -53,7 +52,7 @@ Tier::Tier(const VcpuParts& parts, std::shared_ptr<CodeCache> cache, interpret::
       enter_(reinterpret_cast<doppel::translate::x86::EnterFunction>(cache_->thunk_base() + cache_->thunks().enter)) {
     connect(state_, cache_->thunks(), cache_->thunk_base());
     state_.anchor = reinterpret_cast<uint64_t>(&helper_anchor);
-    state_.engine = &host_;
+    state_.engine = this;
     state_.fill_function = &fill_for;
     cache_->join(participant_);
     generation_ = cache_->generation();
@@ -91,8 +90,10 @@ void Tier::drop_jumps() {
 }
 
 void Tier::fence_instructions() {
-    cache_->compare_written();
-    forget_code();
+    if (uint64_t drops = cache_->compare_written(); drops != drops_) {
+        drops_ = drops;
+        forget_code();
+    }
 }
 
 void Tier::forget_code() {
@@ -124,14 +125,11 @@ void Tier::translate(const CodePlace& place) {
     const memory::Region* region = memory_.find(place.physical & kPageMask, isa::riscv::kPageBytes);
     if (region == nullptr) return;
     known(place.physical) = {key_of(place.physical), cache_->translate(*region, place.physical, mode_)};
-    settle();
 }
 
 const void* Tier::code_at(const CodePlace& place) {
-    uint64_t generation = cache_->generation(), improvements = cache_->improvements();
-    if (generation != generation_ || improvements != improvements_) {
+    if (uint64_t generation = cache_->generation(); generation != generation_) {
         generation_ = generation;
-        improvements_ = improvements;
         forget_code();
     }
     JumpSlot& slot = (*jumps_)[jump_slot_of(place.pc)];
@@ -163,7 +161,7 @@ interpret::NativeTier::Next Tier::run(const CodePlace& place, interpret::SoftTlb
     if (site != nullptr && site_target_ == place.pc) cache_->link(site, place.physical, mode_);
     state_.page = place.pc & kPageMask;
     state_.budget = budget;
-    state_.tlb = &tlb;
+    show_tlb(tlb);
     auto reason = static_cast<Exit>(enter_(state_of(hart_), code));
     cache_->exit(participant_);
     accrue_flags();
@@ -175,6 +173,18 @@ interpret::NativeTier::Next Tier::run(const CodePlace& place, interpret::SoftTlb
     instructions_ += static_cast<uint64_t>(before - budget);
     exits_[static_cast<size_t>(reason)]++;
     return reason == Exit::kBudget && !ran ? Next::kInterpretBlock : next;
+}
+
+void Tier::show_tlb(interpret::SoftTlb& tlb) {
+    tlb_ = &tlb;
+    state_.tlb = tlb.data();
+    state_.tlb_mask = (tlb.size() - 1) * sizeof(interpret::TlbEntry);
+}
+
+bool Tier::fill(uint64_t address, uint32_t kind) {
+    bool filled = host_.fill(address, kind & 0xffff, (kind & NativeState::kWrites) != 0);
+    show_tlb(*tlb_);
+    return filled;
 }
 
 interpret::NativeTier::Next Tier::leave(Exit reason) {

@@ -50,6 +50,9 @@ class Tier final : public interpret::NativeTier {
     uint64_t instructions() const override { return instructions_; }
     void add_statistics(Statistics& statistics) const override;
 
+    // For translated code: brings the page of an access into the soft TLB; `kind` as NativeState says.
+    bool fill(uint64_t address, uint32_t kind);
+
   private:
     using NativeState = doppel::translate::x86::NativeState;
     using JumpSlot = doppel::translate::x86::JumpSlot;
@@ -67,6 +70,7 @@ class Tier final : public interpret::NativeTier {
     Next leave(doppel::translate::x86::Exit reason);
     void forget_code();
     void settle();
+    void show_tlb(interpret::SoftTlb& tlb);
     void select_jumps();
     void accrue_flags();
     CodeMode mode() const;
@@ -79,12 +83,13 @@ class Tier final : public interpret::NativeTier {
     doppel::translate::x86::EnterFunction enter_;
     Participant participant_;
     JumpTables tables_;
-    std::vector<Known> known_{kKnown};  // void when the cache's generation or improvements change
+    std::vector<Known> known_{kKnown};  // void when the cache's generation changes
     JumpTables::Slots* jumps_ = nullptr;
     CodeMode mode_;
     uint32_t context_ = 0;
     uint64_t generation_ = 0;
-    uint64_t improvements_ = 0;
+    uint64_t drops_ = 0;
+    interpret::SoftTlb* tlb_ = nullptr;
     bool sampled_ = false;  // the budget ran out at hart.pc
     uint64_t instructions_ = 0;
     std::array<uint64_t, doppel::translate::x86::kExits> exits_{};

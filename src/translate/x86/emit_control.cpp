@@ -1,4 +1,8 @@
 // Where blocks begin and end: the budget, jumps inside the code, and the ways out of it.
+#include <array>
+#include <bit>
+#include <cstring>
+
 #include "translate/x86/emitter.h"
 
 namespace doppel::translate::x86 {
@@ -10,11 +14,25 @@ namespace {
 
 constexpr int64_t kPageBytes = 4096;
 
+// Room for a jump, which is written at once: a no-operation of five bytes.
+constexpr std::array<uint8_t, 5> kEntryRoom = {0x0f, 0x1f, 0x44, 0x00, 0x00};
+constexpr uint32_t kEntryAlignment = 8;
+
 bool in_page(int64_t offset) {
     return offset >= 0 && offset < kPageBytes;
 }
 
 }  // namespace
+
+void redirect(uint8_t* writable, const uint8_t* executable, const uint8_t* target) {
+    constexpr uint8_t kJump = 0xe9;
+    std::array<uint8_t, 8> bytes;
+    std::memcpy(bytes.data(), writable, bytes.size());
+    auto distance = static_cast<int32_t>(target - (executable + kEntryRoom.size()));
+    bytes[0] = kJump;
+    std::memcpy(&bytes[1], &distance, sizeof distance);
+    __atomic_store_n(reinterpret_cast<uint64_t*>(writable), std::bit_cast<uint64_t>(bytes), __ATOMIC_RELEASE);
+}
 
 const asmjit::Label* Emitter::internal(int64_t offset) const {
     for (size_t i = 0; i < blocks_.size(); i++) {
@@ -25,7 +43,11 @@ const asmjit::Label* Emitter::internal(int64_t offset) const {
 
 void Emitter::emit_entry(const Block& block, size_t index) {
     compiled_.entries.push_back(static_cast<uint32_t>(a_.offset()));
-    if (!is_canonical_) {
+    if (is_canonical_) {
+        a_.align(asmjit::AlignMode::kCode, kEntryAlignment);
+        compiled_.entries[index] = static_cast<uint32_t>(a_.offset());
+        a_.embed(kEntryRoom.data(), kEntryRoom.size());
+    } else {
         cold([=, this] {
             compiled_.entries[index] = static_cast<uint32_t>(a_.offset());
             from_canonical();

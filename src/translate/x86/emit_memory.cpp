@@ -58,7 +58,7 @@ Emitter::Checked Emitter::check(const Node& at, unsigned bytes, bool writes, boo
     a_.lea(gpq(page), x86::ptr(gpq(base), offset + static_cast<int32_t>(bytes) - 1));
     a_.shr(gpq(slot), imm(kPageShift - kEntryShift));
     a_.and_(gpq(page), imm(kPageMask));
-    a_.and_(gpd(slot), imm((layout_.tlb_entries - 1) << kEntryShift));
+    a_.and_(gpq(slot), native(offsetof(NativeState, tlb_mask)));
     a_.cmp(gpq(page), x86::ptr(gpq(reg::kTlb), gpq(slot), 0, writes ? layout_.tlb_write_tag : layout_.tlb_read_tag));
     a_.jne(miss);
     a_.mov(gpq(slot), x86::ptr(gpq(reg::kTlb), gpq(slot), 0, layout_.tlb_offset));

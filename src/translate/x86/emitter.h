@@ -31,6 +31,10 @@ struct Compiled {
     std::vector<Site> sites;
 };
 
+// Makes the entry at `executable` (mapped writable at `writable`) lead to `target`, while others may run it. Entries of
+// code for the canonical mapping only.
+void redirect(uint8_t* writable, const uint8_t* executable, const uint8_t* target);
+
 class Emitter {
   public:
     Emitter(const Layout& layout, const Mapping& mapping);

@@ -36,7 +36,8 @@ struct alignas(16) NativeState {
     uint64_t page = 0;              // the virtual address of the page whose code runs
     JumpSlot* jumps = nullptr;      // kJumpSlots
     int64_t budget = 0;             // instructions; a block takes its count at its beginning
-    void* tlb = nullptr;            // entries as Layout says
+    void* tlb = nullptr;            // entries as Layout says; a power of two of them
+    uint64_t tlb_mask = 0;          // of an entry's distance from the first
     uint32_t position = 0;          // of an exit: the offset in the page, and << 16 the instructions not executed
     uint32_t access_kind = 0;       // for `fill`: bytes, and kWrites
     uint64_t access_address = 0;
@@ -84,7 +85,6 @@ struct Layout {
     int32_t reservation_value;
     int32_t reservation_bytes;
     // A soft TLB's entry: 32 bytes, the tags the page's address.
-    uint32_t tlb_entries;
     int32_t tlb_read_tag, tlb_write_tag, tlb_offset;
 };
 

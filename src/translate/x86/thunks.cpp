@@ -113,6 +113,7 @@ class Maker {
         a_.mov(x86::rsi, native(offsetof(NativeState, access_address)));
         a_.mov(x86::edx, native(offsetof(NativeState, access_kind), 4));
         a_.call(native(offsetof(NativeState, fill_function)));
+        a_.mov(gpq(reg::kTlb), native(offsetof(NativeState, tlb)));  // it may have grown
         a_.test(x86::al, x86::al);
         restore(floats);
         a_.ret();
