@@ -150,7 +150,8 @@ ValueId Builder::simplify_bits(Operation operation, Type type, ValueId a, ValueI
         case Operation::kAnd:
             if (a == b || is_constant(b, mask_of(type))) return a;
             // Pages are aligned.
-            if (is(a, Operation::kPagePlus) && is_constant(b, ~uint64_t{1})) return page_plus(node(a).imm & ~uint64_t{1});
+            if (is(a, Operation::kPagePlus) && is_constant(b, ~uint64_t{1}))
+                return page_plus(node(a).imm & ~uint64_t{1});
             return is_constant(b, 0) ? b : 0;
         case Operation::kOr:
             if (a == b || is_constant(b, 0)) return a;

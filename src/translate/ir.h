@@ -65,8 +65,8 @@ inline constexpr unsigned kMaxBlockInstructions = 64;
 
 // Straight-line guest code inside one page.
 struct Block {
-    std::vector<Node> nodes{Node{}};         // the first one is no value
-    std::vector<uint16_t> offsets;           // of each guest instruction in its page, and behind the last one
+    std::vector<Node> nodes{Node{}};  // the first one is no value
+    std::vector<uint16_t> offsets;    // of each guest instruction in its page, and behind the last one
     bool writes_float = false;
     unsigned count() const { return static_cast<unsigned>(offsets.size()) - 1; }
     uint16_t start() const { return offsets.front(); }

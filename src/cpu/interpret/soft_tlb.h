@@ -23,7 +23,7 @@ inline constexpr uint64_t kNoPage = 1;  // a tag that no page has
 struct TlbEntry {
     uint64_t read_tag = kNoPage;
     uint64_t write_tag = kNoPage;
-    uint64_t offset = 0;  // host address minus virtual address
+    uint64_t offset = 0;    // host address minus virtual address
     uint64_t physical = 0;  // the page's guest physical address
 };
 static_assert(sizeof(TlbEntry) == 32);

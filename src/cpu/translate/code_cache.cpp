@@ -80,7 +80,8 @@ bool CodeCache::enter(Participant& participant) {
 
 void CodeCache::flush_if_possible() {
     if (!flush_wanted_.load()) return;
-    bool used = std::any_of(participants_.begin(), participants_.end(), [](Participant* p) { return p->inside.load(); });
+    bool used =
+        std::any_of(participants_.begin(), participants_.end(), [](Participant* p) { return p->inside.load(); });
     if (used) return;
     for (auto& [physical, page] : pages_) memory::GuestMemory::note_code(*page.region, physical, false);
     old_pages_.clear();  // nothing, unless the cache filled up within moments

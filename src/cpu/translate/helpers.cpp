@@ -17,8 +17,8 @@ void accrue(isa::riscv::Hart& hart, isa::fp::Flags flags) {
 }  // namespace detail
 
 const doppel::translate::x86::Layout& hart_layout() {
-    using isa::riscv::ControlRegisters, isa::riscv::Hart, isa::riscv::Reservation;
     using interpret::TlbEntry;
+    using isa::riscv::ControlRegisters, isa::riscv::Hart, isa::riscv::Reservation;
     constexpr auto at = [](size_t offset) { return static_cast<int32_t>(offset) - kStatePointer; };
     static constexpr doppel::translate::x86::Layout layout{
         .integers = at(offsetof(Hart, x)),

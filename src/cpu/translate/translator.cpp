@@ -9,7 +9,8 @@ namespace doppel::cpu::translate {
 
 Result<std::unique_ptr<Translator>> Translator::create(const Options& options) {
     if (!doppel::translate::x86::host_features().popcnt) {
-        return fail(Error{"translate guest code", "this processor", "it is older than x86-64-v2", "use --engine interpret"});
+        return fail(
+            Error{"translate guest code", "this processor", "it is older than x86-64-v2", "use --engine interpret"});
     }
     DOPPEL_TRY(std::unique_ptr<CodeCache> cache, CodeCache::create(options.cache_bytes));
     return std::unique_ptr<Translator>(new Translator(std::move(cache), options.hot));

@@ -177,8 +177,8 @@ void Emitter::jump_to_address(int pc) {
 
 void Emitter::leave_by(const void* const NativeState::*exit, uint32_t at) {
     static const NativeState layout;
-    auto offset = static_cast<size_t>(reinterpret_cast<const char*>(&(layout.*exit)) -
-                                      reinterpret_cast<const char*>(&layout));
+    auto offset =
+        static_cast<size_t>(reinterpret_cast<const char*>(&(layout.*exit)) - reinterpret_cast<const char*>(&layout));
     a_.mov(native(offsetof(NativeState, position), 4), imm(at));
     to_canonical();
     a_.jmp(native(offset));

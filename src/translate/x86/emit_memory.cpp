@@ -1,3 +1,6 @@
+#include <bit>
+#include <utility>
+
 #include "translate/x86/emitter.h"
 
 namespace doppel::translate::x86 {
@@ -38,38 +41,49 @@ bool Emitter::emit_access(ValueId id, const Node& at) {
     }
 }
 
-// Looks the page up in the soft TLB by the access's last byte, so that an access that crosses a page is not found.
+// `slot` becomes the host address minus the guest address of [base + span.offset, + span.bytes). The page is looked up
+// by the last byte, so that what crosses a page is not found. `page` is used up.
+void Emitter::look_up(int base, int slot, int page, const Span& span, const Label& miss) {
+    if (span.offset == 0) {
+        a_.mov(gpq(slot), gpq(base));
+    } else {
+        a_.lea(gpq(slot), x86::ptr(gpq(base), span.offset));
+    }
+    a_.lea(gpq(page), x86::ptr(gpq(base), span.offset + static_cast<int32_t>(span.bytes) - 1));
+    a_.shr(gpq(slot), imm(kPageShift - kEntryShift));
+    a_.and_(gpq(page), imm(kPageMask));
+    a_.and_(gpq(slot), native(offsetof(NativeState, tlb_mask)));
+    int32_t tag = span.writes ? layout_.tlb_write_tag : layout_.tlb_read_tag;
+    a_.cmp(gpq(page), x86::ptr(gpq(reg::kTlb), gpq(slot), 0, tag));
+    a_.jne(miss);
+    a_.mov(gpq(slot), x86::ptr(gpq(reg::kTlb), gpq(slot), 0, layout_.tlb_offset));
+}
+
+// In code off the usual path: asks the engine for the page; zero flag: it has none to give.
+void Emitter::call_fill(int base, int scratch, const Span& span, uint32_t where, bool floats) {
+    a_.lea(gpq(scratch), x86::ptr(gpq(base), span.offset));
+    a_.mov(native(offsetof(NativeState, access_address)), gpq(scratch));
+    a_.mov(native(offsetof(NativeState, access_kind), 4), imm(span.bytes | (span.writes ? NativeState::kWrites : 0)));
+    a_.mov(native(offsetof(NativeState, position), 4), imm(where));
+    a_.call(native(floats ? offsetof(NativeState, fill_float) : offsetof(NativeState, fill)));
+}
+
 Emitter::Checked Emitter::check(const Node& at, unsigned bytes, bool writes, bool aligned) {
     int base = gpr(at.a);
-    auto offset = static_cast<int32_t>(at.imm);
+    Span span{static_cast<int32_t>(at.imm), bytes, writes};
     int slot = temporary(), page = temporary();
     Label retry = a_.newLabel(), miss = a_.newLabel();
     Label misaligned = aligned ? a_.newLabel() : Label();
     a_.bind(retry);
-    if (offset == 0) {
-        a_.mov(gpq(slot), gpq(base));
-    } else {
-        a_.lea(gpq(slot), x86::ptr(gpq(base), offset));
-    }
     if (aligned) {
-        a_.test(gpd(slot), imm(bytes - 1));
+        a_.test(gpd(base), imm(bytes - 1));
         a_.jnz(misaligned);
     }
-    a_.lea(gpq(page), x86::ptr(gpq(base), offset + static_cast<int32_t>(bytes) - 1));
-    a_.shr(gpq(slot), imm(kPageShift - kEntryShift));
-    a_.and_(gpq(page), imm(kPageMask));
-    a_.and_(gpq(slot), native(offsetof(NativeState, tlb_mask)));
-    a_.cmp(gpq(page), x86::ptr(gpq(reg::kTlb), gpq(slot), 0, writes ? layout_.tlb_write_tag : layout_.tlb_read_tag));
-    a_.jne(miss);
-    a_.mov(gpq(slot), x86::ptr(gpq(reg::kTlb), gpq(slot), 0, layout_.tlb_offset));
+    look_up(base, slot, page, span, miss);
     access_fault_used_ = true;
     cold([=, this, where = position(), floats = floats_live()] {
         a_.bind(miss);
-        a_.lea(gpq(page), x86::ptr(gpq(base), offset));
-        a_.mov(native(offsetof(NativeState, access_address)), gpq(page));
-        a_.mov(native(offsetof(NativeState, access_kind), 4), imm(bytes | (writes ? NativeState::kWrites : 0)));
-        a_.mov(native(offsetof(NativeState, position), 4), imm(where));
-        a_.call(native(floats ? offsetof(NativeState, fill_float) : offsetof(NativeState, fill)));
+        call_fill(base, page, span, where, floats);
         a_.jnz(retry);
         a_.jmp(access_fault_);
         if (!aligned) return;
@@ -80,24 +94,98 @@ Emitter::Checked Emitter::check(const Node& at, unsigned bytes, bool writes, boo
     return {base, slot, page};
 }
 
-void Emitter::emit_load(ValueId id, const Node& at) {
-    unsigned bytes = at.extra / 8;
-    Checked checked = check(at, bytes, false, false);
-    Mem from = x86::ptr(gpq(checked.base), gpq(checked.addend), 0, static_cast<int32_t>(at.imm), bytes);
+// The first access of a window looks the page up for all of them.
+int Emitter::addend_of(ValueId id, int base) {
+    Window& window = windows_[id - block_->nodes.size()];
+    if (std::exchange(window.open, true)) return gpr(id);
+    Span span{window.first, static_cast<uint32_t>(window.end - window.first), window.writes};
+    int slot = temporary(), page = temporary();
+    Label retry = a_.newLabel(), miss = a_.newLabel(), done = a_.newLabel();
+    a_.bind(retry);
+    look_up(base, slot, page, span, miss);
+    a_.bind(done);
+    cold([=, this, where = position(), floats = floats_live()] {
+        a_.bind(miss);
+        call_fill(base, page, span, where, floats);
+        a_.jnz(retry);
+        a_.mov(gpd(slot), imm(0));
+        a_.jmp(done);
+    });
+    unlock(page);
+    places_[id].gpr = static_cast<int8_t>(slot);
+    owner_[static_cast<size_t>(slot)] = id;
+    return slot;
+}
+
+Emitter::Windowed Emitter::use_window(const Node& at, ValueId window) {
+    int base = gpr(at.a);
+    Windowed by{base, addend_of(window, base), places_[window].uses == 1};
     release(at.a);
-    bool plain = at.operation == Operation::kLoad;
-    if (places_[id].wants_xmm && plain && bytes >= 4) {
-        int to = xmm_result(id);
-        bytes == 8 ? a_.movsd(xmm(to), from) : a_.movss(xmm(to), from);
+    release(window);
+    return by;
+}
+
+// An access by a window, or by itself where the window is none. `access` emits it, for both; `in_use` are the registers
+// that it reads besides the address's.
+void Emitter::access_by_window(const Node& at, const Windowed& by, uint32_t in_use, const Access& access) {
+    auto [base, addend, last] = by;
+    Span span{static_cast<int32_t>(at.imm), at.extra / 8u, at.operation == Operation::kStore};
+    Label alone = a_.newLabel(), done = a_.newLabel();
+    a_.test(gpq(addend), gpq(addend));
+    a_.jz(alone);
+    access(base, addend);
+    a_.bind(done);
+    access_fault_used_ = true;
+    uint32_t free = kTemporaries & ~(in_use | bit(base) | bit(addend));
+    int page = std::countr_zero(free);
+    cold([=, this, base = base, addend = addend, last = last, where = position(), floats = floats_live()] {
+        Label miss = a_.newLabel(), again = a_.newLabel();
+        a_.bind(alone);
+        a_.mov(native(offsetof(NativeState, saved)), gpq(page));
+        a_.bind(again);
+        look_up(base, addend, page, span, miss);
+        a_.mov(gpq(page), native(offsetof(NativeState, saved)));
+        access(base, addend);
+        if (!last) a_.mov(gpd(addend), imm(0));
+        a_.jmp(done);
+        a_.bind(miss);
+        call_fill(base, page, span, where, floats);
+        a_.jnz(again);
+        a_.jmp(access_fault_);
+    });
+}
+
+void Emitter::emit_load(ValueId id, const Node& at) {
+    auto offset = static_cast<int32_t>(at.imm);
+    if (ValueId window = window_of_[id]) {
+        Windowed by = use_window(at, window);
+        int to = is_float_load(id, at) ? xmm_result(id) : result(id);
+        access_by_window(at, by, 0, [=, this](int base, int addend) {
+            load_from(id, at, x86::ptr(gpq(base), gpq(addend), 0, offset, at.extra / 8u), to);
+        });
         return;
     }
-    int to = result(id, checked.spare);
+    Checked checked = check(at, at.extra / 8, false, false);
+    Mem from = x86::ptr(gpq(checked.base), gpq(checked.addend), 0, offset, at.extra / 8u);
+    release(at.a);
+    load_from(id, at, from, is_float_load(id, at) ? xmm_result(id) : result(id, checked.spare));
+}
+
+bool Emitter::is_float_load(ValueId id, const Node& at) const {
+    return places_[id].wants_xmm && at.operation == Operation::kLoad && at.extra >= 32;
+}
+
+void Emitter::load_from(ValueId id, const Node& at, const Mem& from, int to) {
+    if (is_float_load(id, at)) {
+        at.extra == 64 ? a_.movsd(xmm(to), from) : a_.movss(xmm(to), from);
+        return;
+    }
     bool sign = at.operation == Operation::kLoadSigned;
-    switch (bytes) {
-        case 8:
+    switch (at.extra) {
+        case 64:
             a_.mov(gpq(to), from);
             break;
-        case 4:
+        case 32:
             sign ? a_.movsxd(gpq(to), from) : a_.mov(gpd(to), from);
             break;
         default:
@@ -107,29 +195,45 @@ void Emitter::emit_load(ValueId id, const Node& at) {
 
 void Emitter::emit_store(const Node& at) {
     unsigned bytes = at.extra / 8;
+    auto offset = static_cast<int32_t>(at.imm);
     int64_t constant = 0;
     bool immediate = small_constant(at.b, bytes == 8 ? Type::kI64 : Type::kI32, constant);
     bool floating = !immediate && bytes >= 4 && place(at.b).gpr < 0 && place(at.b).xmm >= 0;
     int value = immediate ? -1 : floating ? xmm_of(at.b) : gpr(at.b);
+    auto store = [=, this](int base, int addend) {
+        Mem to = x86::ptr(gpq(base), gpq(addend), 0, offset, bytes);
+        immediate ? store_constant(to, constant) : store_to(to, value, floating);
+    };
+    if (ValueId window = window_of_[present_]) {
+        access_by_window(at, use_window(at, window), immediate || floating ? 0 : bit(value), store);
+        return release(at.b);
+    }
     Checked checked = check(at, bytes, true, false);
-    Mem to = x86::ptr(gpq(checked.base), gpq(checked.addend), 0, static_cast<int32_t>(at.imm), bytes);
+    store(checked.base, checked.addend);
+    release(at.a);
+    release(at.b);
+}
+
+void Emitter::store_constant(const Mem& to, int64_t constant) {
+    int64_t bits = to.size() == 1   ? static_cast<int8_t>(constant)
+                   : to.size() == 2 ? static_cast<int16_t>(constant)
+                                    : constant;
+    a_.mov(to, imm(bits));
+}
+
+void Emitter::store_to(const Mem& to, int value, bool floating) {
     auto number = static_cast<uint32_t>(value);
-    if (immediate) {
-        int64_t bits = bytes == 1 ? static_cast<int8_t>(constant) : bytes == 2 ? static_cast<int16_t>(constant) : constant;
-        a_.mov(to, imm(bits));
-    } else if (floating) {
-        bytes == 8 ? a_.movsd(to, xmm(value)) : a_.movss(to, xmm(value));
-    } else if (bytes == 8) {
+    if (floating) {
+        to.size() == 8 ? a_.movsd(to, xmm(value)) : a_.movss(to, xmm(value));
+    } else if (to.size() == 8) {
         a_.mov(to, gpq(value));
-    } else if (bytes == 4) {
+    } else if (to.size() == 4) {
         a_.mov(to, gpd(value));
-    } else if (bytes == 2) {
+    } else if (to.size() == 2) {
         a_.mov(to, x86::gpw(number));
     } else {
         a_.mov(to, x86::gpb_lo(number));
     }
-    release(at.a);
-    release(at.b);
 }
 
 // The host address in a temporary; only that one, and the guest address, stay locked.

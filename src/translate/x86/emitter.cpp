@@ -1,5 +1,6 @@
 #include "translate/x86/emitter.h"
 
+#include <algorithm>
 #include <utility>
 
 namespace doppel::translate::x86 {
@@ -20,6 +21,10 @@ constexpr int32_t kHostFlags = 0x3f, kGuestFlags = 0x1f;  // the sticky flags of
 
 bool is_comparison(Operation operation) {
     return operation >= Operation::kEq && operation <= Operation::kSlt;
+}
+
+bool is_plain_access(Operation operation) {
+    return operation >= Operation::kLoad && operation <= Operation::kStore;
 }
 
 bool uses_xmm(const Node& node) {
@@ -103,6 +108,8 @@ void Emitter::prepare(const Block& block) {
         }
         if (at.operation == Operation::kSetInteger || at.operation == Operation::kSetFloat) note_target(block, i);
     }
+    find_windows(block);
+    note_uses(block);
     for (size_t i = 1; i < count; i++) {
         if (wants_gpr[i]) places_[i].wants_xmm = false;
         // A comparison right before its only user is made there, as the host's flags carry it.
@@ -111,6 +118,69 @@ void Emitter::prepare(const Block& block) {
             bool takes = next.operation == Operation::kBranch || next.operation == Operation::kSelect;
             places_[i].deferred = takes && next.a == i;
         }
+    }
+}
+
+void Emitter::note_use(ValueId value, size_t at, size_t operand) {
+    auto index = static_cast<uint16_t>(4 * at + operand);
+    uses_[index] = std::exchange(places_[value].next_use, index);
+}
+
+// Chains each value's uses, by going through the block backwards.
+void Emitter::note_uses(const Block& block) {
+    constexpr size_t kWindowOperand = 3;
+    uses_.assign(4 * block.nodes.size(), kNoUse);
+    for (size_t i = block.nodes.size(); i-- > 1;) {
+        const Node& at = block.nodes[i];
+        if (roots_[i] != i) continue;
+        if (window_of_[i] != 0) note_use(window_of_[i], i, kWindowOperand);
+        const ValueId operands[] = {at.a, at.b, at.c};
+        for (size_t k = 3; k-- > 0;) {
+            if (operands[k] != 0) note_use(roots_[operands[k]], i, k);
+        }
+    }
+}
+
+// Loads and stores that share a base and lie within half a page. From the first store on they have a window for writes,
+// before it loads have one of their own, so that no page becomes dirty too early.
+void Emitter::find_windows(const Block& block) {
+    constexpr int32_t kLargestSpan = 2048;
+    struct Group {
+        ValueId base;
+        bool writes;
+        int32_t first, end;
+        std::vector<size_t> accesses;
+    };
+    std::vector<Group> groups;
+    for (size_t i = 1; i < block.nodes.size(); i++) {
+        const Node& at = block.nodes[i];
+        if (!is_plain_access(at.operation) || block.nodes[roots_[at.a]].operation == Operation::kConstant) continue;
+        auto group_of = [&](bool writes) {
+            return std::find_if(groups.begin(), groups.end(), [&](const Group& group) {
+                return group.base == roots_[at.a] && group.writes == writes;
+            });
+        };
+        auto first = static_cast<int32_t>(at.imm), end = first + at.extra / 8;
+        auto group = group_of(true);
+        if (group == groups.end() && at.operation != Operation::kStore) group = group_of(false);
+        if (group == groups.end()) {
+            groups.push_back({roots_[at.a], at.operation == Operation::kStore, first, end, {}});
+            group = groups.end() - 1;
+        }
+        int32_t lowest = std::min(group->first, first), highest = std::max(group->end, end);
+        if (highest - lowest > kLargestSpan) continue;
+        group->first = lowest, group->end = highest;
+        group->accesses.push_back(i);
+    }
+    windows_.clear();
+    window_of_.assign(block.nodes.size(), 0);
+    for (const Group& group : groups) {
+        if (group.accesses.size() < 2) continue;
+        auto id = static_cast<ValueId>(places_.size());
+        places_.emplace_back().uses = static_cast<uint16_t>(group.accesses.size());
+        roots_.push_back(id);
+        windows_.push_back({group.first, group.end, group.writes});
+        for (size_t access : group.accesses) window_of_[access] = id;
     }
 }
 
@@ -140,10 +210,11 @@ void Emitter::note_target(const Block& block, size_t set) {
 void Emitter::emit(ValueId id) {
     const Node& at = node(id);
     guest_ = at.guest;
+    present_ = id;
     locked_ = 0, locked_xmm_ = 0;
     if (root(id) != id || places_[id].deferred) return;
-    bool handled = emit_value(id, at) || emit_integer(id, at) || emit_access(id, at) || emit_float(id, at) ||
-                   emit_control(at);
+    bool handled =
+        emit_value(id, at) || emit_integer(id, at) || emit_access(id, at) || emit_float(id, at) || emit_control(at);
     if (!handled) failed_ = true;
 }
 
@@ -177,8 +248,9 @@ bool Emitter::emit_value(ValueId id, const Node& at) {
             a_.stmxcsr(native(offsetof(NativeState, guest_mxcsr), 4));
             a_.mov(gpd(to), native(offsetof(NativeState, guest_mxcsr), 4));
             a_.and_(gpd(to), imm(kHostFlags));
-            a_.movzx(gpd(to), asmjit::x86::Mem(gpq(reg::kState), gpq(to), 0,
-                                               layout_.native + static_cast<int32_t>(offsetof(NativeState, flags_of_mxcsr)), 1));
+            a_.movzx(gpd(to),
+                     asmjit::x86::Mem(gpq(reg::kState), gpq(to), 0,
+                                      layout_.native + static_cast<int32_t>(offsetof(NativeState, flags_of_mxcsr)), 1));
             a_.or_(asmjit::x86::gpb_lo(static_cast<uint32_t>(to)), state(layout_.float_flags, 1));
             return true;
         }

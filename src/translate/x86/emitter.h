@@ -47,6 +47,7 @@ class Emitter {
     using Condition = asmjit::x86::CondCode;
 
     static constexpr int kFloatHomes = 32;  // numbers of homes: integer registers, then float registers
+    static constexpr uint16_t kNoUse = 0xffff;
 
     // Where a value is: any of these at the same time.
     struct Place {
@@ -59,12 +60,23 @@ class Emitter {
         bool wants_xmm = false;
         bool deferred = false;  // a comparison that its only user makes
         uint16_t uses = 0;
+        uint16_t next_use = kNoUse;  // an index of `uses_`
+    };
+    // Accesses of a block with the same base whose offsets lie close together are checked once: a window is the value
+    // `host address minus guest address`, or 0 when they do not lie in one page that the soft TLB has.
+    struct Window {
+        int32_t first = 0, end = 0;  // offsets of the bytes that it covers
+        bool writes = false;
+        bool open = false;
     };
 
     // ---- emitter.cpp
     void compile_block(size_t index);
     void prepare(const Block& block);
     void note_target(const Block& block, size_t set);
+    void note_uses(const Block& block);
+    void note_use(ValueId value, size_t node, size_t operand);
+    void find_windows(const Block& block);
     void emit(ValueId id);
     bool emit_value(ValueId id, const Node& node);
     const Node& node(ValueId id) const { return block_->nodes[id]; }
@@ -79,7 +91,9 @@ class Emitter {
 
     // ---- places.cpp
     Place& place(ValueId id) { return places_[root(id)]; }
-    bool is_constant(ValueId id) const { return node(root(id)).operation == Operation::kConstant; }
+    bool is_constant(ValueId id) const {
+        return root(id) < block_->nodes.size() && node(root(id)).operation == Operation::kConstant;
+    }
     bool small_constant(ValueId id, Type type, int64_t& value) const;
     int gpr(ValueId id);  // in a general register, which is locked until the next operation
     int xmm_of(ValueId id);
@@ -128,6 +142,26 @@ class Emitter {
     };
     bool emit_access(ValueId id, const Node& node);
     Checked check(const Node& node, unsigned bytes, bool writes, bool aligned);
+    struct Span {
+        int32_t offset;
+        uint32_t bytes;
+        bool writes;
+    };
+    void look_up(int base, int slot, int page, const Span& span, const Label& miss);
+    void call_fill(int base, int scratch, const Span& span, uint32_t where, bool floats);
+    int addend_of(ValueId window, int base);
+    // The access itself at host address `addend` plus guest address.
+    using Access = std::function<void(int base, int addend)>;
+    struct Windowed {
+        int base, addend;
+        bool last;  // access of the window
+    };
+    Windowed use_window(const Node& node, ValueId window);
+    void access_by_window(const Node& node, const Windowed& by, uint32_t in_use, const Access& access);
+    bool is_float_load(ValueId id, const Node& node) const;
+    void load_from(ValueId id, const Node& node, const Mem& from, int to);
+    void store_constant(const Mem& to, int64_t constant);
+    void store_to(const Mem& to, int value, bool floating);
     void emit_load(ValueId id, const Node& node);
     void emit_store(const Node& node);
     int atomic_address(const Node& node, bool writes);
@@ -179,7 +213,11 @@ class Emitter {
     const Block* block_ = nullptr;
     size_t block_index_ = 0;
     std::vector<ValueId> roots_;
-    std::vector<Place> places_;
+    std::vector<Place> places_;          // of the block's values, then of its windows
+    std::vector<uint16_t> uses_;         // of each operand of each node, four a node: the same value's next use
+    std::vector<Window> windows_;        // values behind those of the nodes
+    std::vector<ValueId> window_of_;     // of each access; 0: it is checked alone
+    size_t present_ = 0;                 // the node that is being emitted
     std::array<ValueId, 64> current_{};  // what each home holds, as far as known
     std::array<ValueId, 16> owner_{};
     std::array<ValueId, 16> xmm_owner_{};

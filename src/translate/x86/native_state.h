@@ -33,22 +33,23 @@ constexpr unsigned jump_slot_of(uint64_t pc) {
 inline constexpr unsigned kSpills = 40;
 
 struct alignas(16) NativeState {
-    uint64_t page = 0;              // the virtual address of the page whose code runs
-    JumpSlot* jumps = nullptr;      // kJumpSlots
-    int64_t budget = 0;             // instructions; a block takes its count at its beginning
-    void* tlb = nullptr;            // entries as Layout says; a power of two of them
-    uint64_t tlb_mask = 0;          // of an entry's distance from the first
-    uint32_t position = 0;          // of an exit: the offset in the page, and << 16 the instructions not executed
-    uint32_t access_kind = 0;       // for `fill`: bytes, and kWrites
+    uint64_t page = 0;          // the virtual address of the page whose code runs
+    JumpSlot* jumps = nullptr;  // kJumpSlots
+    int64_t budget = 0;         // instructions; a block takes its count at its beginning
+    void* tlb = nullptr;        // entries as Layout says; a power of two of them
+    uint64_t tlb_mask = 0;      // of an entry's distance from the first
+    uint32_t position = 0;      // of an exit: the offset in the page, and << 16 the instructions not executed
+    uint32_t access_kind = 0;   // for `fill`: bytes, and kWrites
     uint64_t access_address = 0;
     uint64_t target = 0;
     uint8_t* site = nullptr;
     uint32_t guest_mxcsr = 0x1f80;  // exceptions masked, nearest; the flags are the guest's
     uint32_t host_mxcsr = 0x1f80;
-    uint64_t anchor = 0;            // helpers are called at distances from it
+    uint64_t anchor = 0;  // helpers are called at distances from it
     uint64_t result = 0;
     std::array<uint64_t, 4> arguments{};
     uint64_t helper = 0;
+    uint64_t saved = 0;                        // a register, in code off the usual path
     std::array<uint8_t, 64> flags_of_mxcsr{};  // the guest's form of the host's sticky flags
     // Common code, at addresses that differ from process to process.
     const void* exit_budget = nullptr;
@@ -59,7 +60,7 @@ struct alignas(16) NativeState {
     const void* fill = nullptr;
     const void* fill_float = nullptr;  // keeps the float registers too
     const void* call_float = nullptr;  // a helper
-    void* engine = nullptr;  // for the functions below
+    void* engine = nullptr;            // for the functions below
     bool (*fill_function)(void* engine, uint64_t address, uint32_t kind) = nullptr;
     std::array<uint64_t, kSpills> spills{};
     alignas(16) std::array<uint64_t, 2> sign64{uint64_t{1} << 63, 0};
@@ -80,7 +81,7 @@ struct Layout {
     int32_t native;        // a NativeState
     int32_t float_status;  // 8 bytes, in which `float_dirty` is set when float registers change
     uint32_t float_dirty;
-    int32_t float_flags;   // one byte: the flags that were accrued, besides those in the host's register
+    int32_t float_flags;          // one byte: the flags that were accrued, besides those in the host's register
     int32_t reservation_address;  // 8 bytes; the value behind it, then one byte: the width in bytes, 0 for none
     int32_t reservation_value;
     int32_t reservation_bytes;

@@ -24,8 +24,8 @@ int Emitter::host_of(int home) const {
 }
 
 bool Emitter::small_constant(ValueId id, Type type, int64_t& value) const {
+    if (!is_constant(id)) return false;
     const Node& source = node(root(id));
-    if (source.operation != Operation::kConstant) return false;
     value = static_cast<int64_t>(source.imm);
     if (type != Type::kI64) value = static_cast<int32_t>(source.imm);
     return value == static_cast<int32_t>(value);
@@ -33,8 +33,7 @@ bool Emitter::small_constant(ValueId id, Type type, int64_t& value) const {
 
 bool Emitter::is_somewhere(ValueId id) const {
     const Place& at = places_[id];
-    return at.gpr >= 0 || at.xmm >= 0 || at.spill >= 0 || at.integer_home >= 0 || at.float_home >= 0 ||
-           node(id).operation == Operation::kConstant;
+    return at.gpr >= 0 || at.xmm >= 0 || at.spill >= 0 || at.integer_home >= 0 || at.float_home >= 0 || is_constant(id);
 }
 
 bool Emitter::floats_live() const {
@@ -105,15 +104,28 @@ int Emitter::xmm_of(ValueId id) {
     return at.xmm;
 }
 
+// Who is needed last goes first; one that is somewhere else too costs no store.
 int Emitter::temporary() {
+    constexpr size_t kStoreCost = 12;
     int victim = -1;
+    size_t best = 0;
     for (int number = 0; number < 16; number++) {
         if (!(kTemporaries & bit(number)) || (locked_ & bit(number))) continue;
-        if (owner_[static_cast<size_t>(number)] == 0) {
+        ValueId owner = owner_[static_cast<size_t>(number)];
+        if (owner == 0) {
             lock(number);
             return number;
         }
-        if (victim < 0) victim = number;
+        Place& at = places_[owner];
+        at.gpr = -1;
+        size_t distance =
+            (at.next_use == kNoUse ? uses_.size() / 4 : at.next_use / 4u) - std::min(present_, at.next_use / size_t{4});
+        if (is_somewhere(owner)) distance += kStoreCost;
+        at.gpr = static_cast<int8_t>(number);
+        if (victim < 0 || distance > best) {
+            victim = number;
+            best = distance;
+        }
     }
     if (victim < 0) {
         failed_ = true;
@@ -180,6 +192,7 @@ void Emitter::take(int number) {
 
 void Emitter::release(ValueId id) {
     Place& at = place(id);
+    if (at.next_use != kNoUse) at.next_use = uses_[at.next_use];
     if (at.uses == 0 || --at.uses != 0) return;
     if (at.gpr >= 0 && owner_[static_cast<size_t>(at.gpr)] == root(id)) {
         owner_[static_cast<size_t>(at.gpr)] = 0;
@@ -217,8 +230,7 @@ int Emitter::xmm_result(ValueId id, int hint, bool may_overwrite_home) {
         at.xmm = static_cast<int8_t>(host_of(at.target));
         return at.xmm;
     }
-    bool hint_is_free =
-        hint >= 0 && !(xmm_homes_ & bit(hint)) && xmm_owner_[static_cast<size_t>(hint)] == 0;
+    bool hint_is_free = hint >= 0 && !(xmm_homes_ & bit(hint)) && xmm_owner_[static_cast<size_t>(hint)] == 0;
     int to = hint_is_free ? hint : xmm_temporary();
     lock_xmm(to);
     xmm_owner_[static_cast<size_t>(to)] = id;

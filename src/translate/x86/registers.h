@@ -10,7 +10,7 @@ namespace doppel::translate::x86 {
 
 namespace reg {
 inline constexpr int kRax = 0, kRcx = 1, kRdx = 2, kRbx = 3, kRsp = 4, kRbp = 5, kRsi = 6, kRdi = 7;
-inline constexpr int kState = kRbx;    // Layout's distances count from here
+inline constexpr int kState = kRbx;  // Layout's distances count from here
 inline constexpr int kBudget = 14;
 inline constexpr int kTlb = 15;
 }  // namespace reg
@@ -25,7 +25,7 @@ inline constexpr std::array<int8_t, 8> kHomes = {reg::kRsi, reg::kRbp, 8, 9, 10,
 
 // Which guest registers are kept in host registers; -1: in memory.
 struct Mapping {
-    std::array<int8_t, 32> integer;  // a general register of kHomes
+    std::array<int8_t, 32> integer;   // a general register of kHomes
     std::array<int8_t, 32> floating;  // an XMM register
     bool operator==(const Mapping&) const = default;
 };
