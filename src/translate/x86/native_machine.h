@@ -30,6 +30,7 @@ class NativeMachine {
         state_.native.engine = this;
         state_.native.fill_function = &fill;
         state_.native.tlb = tlb_.data();
+        state_.native.tlb_mask = (kEntries - 1) * sizeof(Entry);
         state_.native.jumps = jumps_.data();
     }
     NativeMachine(const NativeMachine&) = delete;
@@ -51,7 +52,6 @@ class NativeMachine {
             .reservation_address = at(offsetof(State, reserved_address)),
             .reservation_value = at(offsetof(State, reserved_value)),
             .reservation_bytes = at(offsetof(State, reserved_bytes)),
-            .tlb_entries = kEntries,
             .tlb_read_tag = offsetof(Entry, read_tag),
             .tlb_write_tag = offsetof(Entry, write_tag),
             .tlb_offset = offsetof(Entry, offset),
