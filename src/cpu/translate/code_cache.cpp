@@ -168,7 +168,7 @@ void CodeCache::sample(const memory::Region& region, uint64_t physical, CodeMode
     auto found = blocks_.find(key_of(physical, mode));
     if (found == blocks_.end() || found->second->entry == nullptr || flush_wanted_.load()) return;
     NativeBlock& block = *found->second;
-    if (++block.samples != kHot || block.region != 0) return;
+    if (++block.samples != kHot || !block.regions.empty()) return;
     CodePage& page = pages_[physical & kPageMask];
     if (page.region != &region || page.refused) return;
     uint64_t start = thread_nanoseconds();
@@ -200,7 +200,7 @@ void CodeCache::compile_loop(CodePage& page, uint64_t physical, CodeMode mode) {
         better.bytes = loop->blocks[i].bytes;
         better.hash = hash_of(std::span(copy).subspan(blocks[i].start(), better.bytes));
         better.entry = code + compiled.entries[i];
-        better.region = regions_;
+        better.regions = {regions_};
         replace(page, better);
     }
     statistics_.regions++;
@@ -219,7 +219,8 @@ void CodeCache::replace(CodePage& page, const NativeBlock& better) {
     const uint8_t* old = std::exchange(block.entry, better.entry);
     block.bytes = better.bytes;
     block.hash = better.hash;
-    block.region = better.region;
+    // The code of a region that had it before runs on, and it is part of that.
+    block.regions.push_back(better.regions.front());
     if (old != nullptr) x86::redirect(memory_.writable(old), old, block.entry);
 }
 
@@ -261,14 +262,17 @@ void CodeCache::forget_page(uint64_t physical_page, CodePage& page) {
 
 // The blocks of a region go together.
 void CodeCache::drop_changed(CodePage& page) {
-    std::vector<uint64_t> regions;
-    auto changed = [&](const NativeBlock& block) { return !holds(page, block); };
-    for (const auto& block : page.blocks) {
-        if (block->region != 0 && changed(*block)) regions.push_back(block->region);
-    }
+    std::vector<uint64_t> gone;
     std::erase_if(page.blocks, [&](const std::unique_ptr<NativeBlock>& block) {
-        bool in_changed_region = std::find(regions.begin(), regions.end(), block->region) != regions.end();
-        if (!in_changed_region && !changed(*block)) return false;
+        if (holds(page, *block)) return false;
+        gone.insert(gone.end(), block->regions.begin(), block->regions.end());
+        drop(*block);
+        return true;
+    });
+    if (gone.empty()) return;
+    std::erase_if(page.blocks, [&](const std::unique_ptr<NativeBlock>& block) {
+        auto is_gone = [&](uint64_t region) { return std::find(gone.begin(), gone.end(), region) != gone.end(); };
+        if (std::none_of(block->regions.begin(), block->regions.end(), is_gone)) return false;
         drop(*block);
         return true;
     });
@@ -278,7 +282,10 @@ uint64_t CodeCache::compare_written() {
     std::lock_guard guard(lock_);
     for (auto at = pages_.begin(); at != pages_.end();) {
         auto& [address, page] = *at;
-        bool suspect = memory::GuestMemory::take_code_written(*page.region, address) || !settled(page);
+        // A hart may have written by an old write entry until it dropped it, so that the page is compared once more.
+        bool is_settled = settled(page);
+        bool suspect = memory::GuestMemory::take_code_written(*page.region, address) || !page.settled;
+        page.settled = is_settled;
         if (suspect && !page.refused) {
             drop_changed(page);
             page.writes = 0;

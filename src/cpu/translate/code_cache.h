@@ -85,7 +85,7 @@ class CodeCache {
         uint32_t bytes;
         const uint8_t* entry = nullptr;  // null: not for translated code
         uint32_t samples = 0;
-        uint64_t region = 0;  // the number of the region that it belongs to; 0: none
+        std::vector<uint64_t> regions;  // the numbers of those that hold it; empty: none
         std::vector<Link> incoming;
     };
     struct CodePage {
@@ -93,6 +93,7 @@ class CodeCache {
         uint64_t number = 0;   // as `code_pages` counted when it came
         unsigned writes = 0;   // since it holds code
         bool refused = false;  // written too often: its code is interpreted until the next fence
+        bool settled = false;  // compared since no hart had a write entry from before
         std::vector<std::unique_ptr<NativeBlock>> blocks;
     };
 
