@@ -207,7 +207,8 @@ void CodeCache::compile_loop(CodePage& page, uint64_t physical, CodeMode mode) {
     statistics_.host_bytes += compiled.code.size();
 }
 
-// Whoever comes to the block's old code goes on to the new one from there.
+// Whoever comes to the block's old code goes on to the new one from there. A block of a region keeps its code, as only
+// blocks compiled alone have room for a jump at their entry; it is a part of both then.
 void CodeCache::replace(CodePage& page, const NativeBlock& better) {
     auto [at, is_new] = blocks_.try_emplace(better.key);
     if (is_new) {
@@ -216,11 +217,12 @@ void CodeCache::replace(CodePage& page, const NativeBlock& better) {
         return;
     }
     NativeBlock& block = *at->second;
+    bool is_alone = block.regions.empty();
+    block.regions.push_back(better.regions.front());
+    if (!is_alone) return;
     const uint8_t* old = std::exchange(block.entry, better.entry);
     block.bytes = better.bytes;
     block.hash = better.hash;
-    // The code of a region that had it before runs on, and it is part of that.
-    block.regions.push_back(better.regions.front());
     if (old != nullptr) x86::redirect(memory_.writable(old), old, block.entry);
 }
 
