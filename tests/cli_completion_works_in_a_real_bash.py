@@ -25,7 +25,7 @@ with launcher() as doppel:
     check(complete(doppel, "run", "--engine", "") == {"auto", "translate", "interpret"})
     check(complete(doppel, "run", "--irqchip", "") == {"aia", "plic"})
     check(complete(doppel, "run", "--console", "s") == {"stdio", "socket:"})
-    check(complete(doppel, "run", "--trace", "") == {"insn", "mem", "irq", "trap", "sbi"})
+    check(complete(doppel, "run", "--trace", "") == {"insn", "mem", "irq", "trap", "sbi", "translate"})
     check(complete(doppel, "run", "--kernel", "Im") == {"Image with space"})
     check(complete(doppel, "run", "--cpus", "") == set())
     check(complete(doppel, "run", "ti") == {"tiny"})

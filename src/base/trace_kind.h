@@ -14,6 +14,7 @@ inline constexpr unsigned kMemory = 2;
 inline constexpr unsigned kInterrupts = 4;
 inline constexpr unsigned kTraps = 8;  // exceptions, without interrupts
 inline constexpr unsigned kFirmware = 16;
+inline constexpr unsigned kTranslations = 32;  // to host code, by an engine that does so
 // Only an engine that executes instructions one by one can tell of these: with one of them the machine interprets.
 inline constexpr unsigned kSingly = kInstructions | kMemory;
 }  // namespace trace_kind
@@ -22,9 +23,9 @@ struct TraceWord {
     std::string_view word;
     unsigned kind;
 };
-inline constexpr std::array kTraceWords{TraceWord{"insn", trace_kind::kInstructions},
-                                        TraceWord{"mem", trace_kind::kMemory},
-                                        TraceWord{"irq", trace_kind::kInterrupts},
-                                        TraceWord{"trap", trace_kind::kTraps}, TraceWord{"sbi", trace_kind::kFirmware}};
+inline constexpr std::array kTraceWords{
+    TraceWord{"insn", trace_kind::kInstructions}, TraceWord{"mem", trace_kind::kMemory},
+    TraceWord{"irq", trace_kind::kInterrupts},    TraceWord{"trap", trace_kind::kTraps},
+    TraceWord{"sbi", trace_kind::kFirmware},      TraceWord{"translate", trace_kind::kTranslations}};
 
 }  // namespace doppel

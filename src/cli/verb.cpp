@@ -28,7 +28,7 @@ constexpr std::array kRunOptions{
     Option{"--console", 0, "stdio|file:FILE|pty|socket:FILE|none", "where the console goes (stdio)"},
     Option{"--no-reboot", 0, "", "end when the guest reboots"},
     Option{"--gdb", 0, "PORT|FILE", "halt at the first instruction and let GDB connect, to 127.0.0.1:PORT or a socket"},
-    Option{"--trace", 0, "insn|mem|irq|trap|sbi[,...][=FILE[,limit=SIZE]]",
+    Option{"--trace", 0, "insn|mem|irq|trap|sbi|translate[,...][=FILE[,limit=SIZE]]",
            "tell what the guest does, to FILE or standard error", State::kBuilt, true},
     Option{"--stats", 0, "[=FILE]", "tell at the end what ran and how fast, on standard error or to FILE as JSON"},
     Option{"--sandbox", 0, "on|off", "whether the machine's own process is confined (on)"},

@@ -2,6 +2,8 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
+#include <vector>
 
 #include "base/trace_kind.h"
 #include "isa/riscv/hart.h"
@@ -28,6 +30,18 @@ struct TracedTrap {
     uint64_t retired;  // instructions before it
 };
 
+// Guest code that an engine has made host code of.
+struct TracedTranslation {
+    struct Block {
+        uint64_t pc;  // virtual, of the hart that asked for it
+        std::vector<uint8_t> code;
+        std::string intermediate;  // the engine's own form of it, in lines
+    };
+    std::vector<Block> blocks;  // several: compiled as one; none: nothing was translated
+    std::vector<uint8_t> host_code;
+    uint64_t host_address = 0;
+};
+
 // One vCPU's; used by its hart's thread.
 class Trace {
   public:
@@ -44,6 +58,8 @@ class Trace {
     virtual void access(const isa::riscv::Hart& hart, const TracedAccess& access) = 0;
     // An exception (for kTraps and kFirmware) or interrupt that was taken: the hart is where it leads.
     virtual void trap(const isa::riscv::Hart& hart, const TracedTrap& trap) = 0;
+    // Right after hart.retired instructions, or up to a slice of instructions before.
+    virtual void translation(const isa::riscv::Hart& hart, const TracedTranslation& translation) = 0;
 
   protected:
     void keep_only(unsigned kinds) { kinds_ &= kinds; }

@@ -14,7 +14,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 from support import guest  # noqa: E402
 from support.guest import booted, check  # noqa: E402
 
-LINE = re.compile(r"(\d+) (\d+) (0x[0-9a-f]+) (\S+) (insn|mem|irq|trap|sbi) (.+)")
+LINE = re.compile(r"(\d+) (\d+) (0x[0-9a-f]+) (\S+) (insn|mem|irq|trap|sbi|translate) (.+)")
 
 
 def parse(text):
@@ -108,6 +108,31 @@ def test_traces_go_to_standard_error_and_several_to_one_file():
     check(done.returncode == 0, done)
     kinds = {kind for *_, kind, _ in parse(done.stderr)}
     check(kinds == {"insn", "mem"}, kinds)
+
+
+def test_tracing_translations_shows_guest_code_operations_and_host_code():
+    done = subprocess.run([guest.DOPPEL, "run", "--explain", "--json", "tiny"], capture_output=True, text=True, check=False)
+    if '"engine": "translate"' not in done.stdout:
+        guest.skip("this build has no translator")
+    lines, _ = trace("translate", "timer_interrupt")
+    made = [index for index, line in enumerate(lines) if line[5].startswith("made ")]
+    check(made and made[0] == 0, lines[:5])
+    for begin, end in zip(made, made[1:] + [len(lines)]):
+        title = re.fullmatch(r"made a (?:block|loop of \d+ blocks), (\d+) instructions, \d+ bytes: \d+ bytes of host code at (0x[0-9a-f]+)",
+                             lines[begin][5])
+        check(title, lines[begin])
+        parts = {what: [line for line in lines[begin + 1:end] if line[5].startswith(what + " ")] for what in ("guest", "ir", "host")}
+        check(sum(map(len, parts.values())) == end - begin - 1, lines[begin:end])
+        check(len(parts["guest"]) == int(title.group(1)) and parts["ir"] and parts["host"], lines[begin:end])
+        check(parts["guest"][0][2] == lines[begin][2] and parts["host"][0][5].split()[1] == title.group(2), lines[begin:end])
+        check(not any(" byte 0x" in line[5] for line in parts["host"]), "host code that is none", parts["host"])
+        check(all(line[3] != "-" for line in parts["guest"]), "no symbols", parts["guest"])
+
+
+def test_tracing_translations_does_not_apply_to_the_interpreter():
+    done = subprocess.run([guest.DOPPEL, "run", "--engine", "interpret", "--trace", "translate", "--firmware", guest.program("tohost_pass")],
+                          stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+    check(done.returncode == 2 and re.fullmatch(r"doppel: usage: --trace translate: [^\n]+\n", done.stderr), done)
 
 
 def test_every_hart_is_traced():

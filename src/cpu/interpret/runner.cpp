@@ -198,7 +198,7 @@ const Op* Runner::find_block() {
         jumps_[(hart_.pc >> 1) & (kJumpEntries - 1)] = {hart_.pc, block, fetch_context_};
     } else if (hot_ != 0 && ++block->heat >= hot_) {
         block->heat = 0;  // it has to prove itself again when its code is dropped
-        native_->translate(place_in(*page));
+        translate(*page);
     }
     budget_ -= block->count;
     block_ = block;

@@ -17,6 +17,11 @@ CodePlace Runner::place_in(const FetchEntry& page) const {
     return {hart_.pc, page.physical + offset, page.host + offset};
 }
 
+void Runner::translate(const FetchEntry& page) {
+    hart_.retired = retired_at_slice_end_ - static_cast<uint64_t>(budget_);  // for a trace
+    native_->translate(place_in(page));
+}
+
 bool Runner::run_native() {
     // A debugger's points are the interpreter's to find.
     if (points_ != nullptr) [[unlikely]]
@@ -25,7 +30,7 @@ bool Runner::run_native() {
     if (page == nullptr) return true;
     if (!page->whole) return false;
     fetched_pages_.add(hart_.pc >> 12);
-    if (hot_ == 0) native_->translate(place_in(*page));
+    if (hot_ == 0) translate(*page);
     switch (native_->run(place_in(*page), *data_tlb_, budget_)) {
         case NativeTier::Next::kGoOn:
             return true;

@@ -34,6 +34,8 @@ class Notes final : public Trace {
         add("trap", t.pc, t.retired, hex(t.cause) + " " + hex(t.tval) + " to " + hex(hart.pc));
     }
 
+    void translation(const isa::riscv::Hart&, const TracedTranslation&) override {}
+
     void drop_all_but(unsigned kinds) { keep_only(kinds); }
 
     std::vector<std::string> told;

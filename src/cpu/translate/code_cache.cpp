@@ -42,6 +42,14 @@ uint64_t thread_nanoseconds() {
     return static_cast<uint64_t>(now.tv_sec) * kSecond + static_cast<uint64_t>(now.tv_nsec);
 }
 
+// Adds a block to what is traced; `host` is the code of all.
+void note(TracedTranslation& traced, const doppel::translate::Block& block, uint64_t pc, std::span<const uint8_t> guest,
+          std::span<const uint8_t> host, const uint8_t* at) {
+    traced.blocks.push_back({pc, {guest.begin(), guest.end()}, doppel::translate::print(block)});
+    traced.host_code.assign(host.begin(), host.end());
+    traced.host_address = reinterpret_cast<uint64_t>(at);
+}
+
 // Others may execute the jump meanwhile: one store.
 void store_displacement(uint8_t* writable, int32_t value) {
     __atomic_store_n(reinterpret_cast<int32_t*>(writable), value, __ATOMIC_RELEASE);
@@ -106,7 +114,8 @@ const uint8_t* CodeCache::find(uint64_t physical, CodeMode mode) {
     return found == blocks_.end() ? nullptr : found->second->entry;
 }
 
-const uint8_t* CodeCache::translate(const memory::Region& region, uint64_t physical, CodeMode mode) {
+const uint8_t* CodeCache::translate(const memory::Region& region, uint64_t physical, CodeMode mode,
+                                    TracedTranslation* traced) {
     std::lock_guard guard(lock_);
     if (auto found = blocks_.find(key_of(physical, mode)); found != blocks_.end()) return found->second->entry;
     if (flush_wanted_.load()) {
@@ -115,12 +124,13 @@ const uint8_t* CodeCache::translate(const memory::Region& region, uint64_t physi
     }
     free_some();
     uint64_t start = thread_nanoseconds();
-    const uint8_t* entry = compile(region, physical, mode);
+    const uint8_t* entry = compile(region, physical, mode, traced);
     statistics_.nanoseconds += thread_nanoseconds() - start;
     return entry;
 }
 
-const uint8_t* CodeCache::compile(const memory::Region& region, uint64_t physical, CodeMode mode) {
+const uint8_t* CodeCache::compile(const memory::Region& region, uint64_t physical, CodeMode mode,
+                                  TracedTranslation* traced) {
     uint64_t page_address = physical & kPageMask;
     auto [at, is_new] = pages_.try_emplace(page_address);
     CodePage& page = at->second;
@@ -149,6 +159,10 @@ const uint8_t* CodeCache::compile(const memory::Region& region, uint64_t physica
                 return nullptr;
             }
             made->entry = code + compiled.entries[0];
+            if (traced != nullptr) {
+                note(*traced, recorded->block, physical, std::span(copy).subspan(offset, recorded->bytes),
+                     compiled.code, code);
+            }
             statistics_.blocks++;
             statistics_.guest_bytes += recorded->bytes;
             statistics_.host_bytes += compiled.code.size();
@@ -162,7 +176,7 @@ const uint8_t* CodeCache::compile(const memory::Region& region, uint64_t physica
     return entry;
 }
 
-void CodeCache::sample(const memory::Region& region, uint64_t physical, CodeMode mode) {
+void CodeCache::sample(const memory::Region& region, uint64_t physical, CodeMode mode, TracedTranslation* traced) {
     constexpr uint32_t kHot = 4;
     std::lock_guard guard(lock_);
     auto found = blocks_.find(key_of(physical, mode));
@@ -172,11 +186,11 @@ void CodeCache::sample(const memory::Region& region, uint64_t physical, CodeMode
     CodePage& page = pages_[physical & kPageMask];
     if (page.region != &region || page.refused) return;
     uint64_t start = thread_nanoseconds();
-    compile_loop(page, physical, mode);
+    compile_loop(page, physical, mode, traced);
     statistics_.nanoseconds += thread_nanoseconds() - start;
 }
 
-void CodeCache::compile_loop(CodePage& page, uint64_t physical, CodeMode mode) {
+void CodeCache::compile_loop(CodePage& page, uint64_t physical, CodeMode mode, TracedTranslation* traced) {
     uint64_t page_address = physical & kPageMask;
     std::array<uint8_t, memory::kPageSize> copy;
     std::memcpy(copy.data(), page.region->host + (page_address - page.region->base), copy.size());
@@ -201,6 +215,10 @@ void CodeCache::compile_loop(CodePage& page, uint64_t physical, CodeMode mode) {
         better.hash = hash_of(std::span(copy).subspan(blocks[i].start(), better.bytes));
         better.entry = code + compiled.entries[i];
         better.regions = {regions_};
+        if (traced != nullptr) {
+            note(*traced, blocks[i], better.physical, std::span(copy).subspan(blocks[i].start(), better.bytes),
+                 compiled.code, code);
+        }
         replace(page, better);
     }
     statistics_.regions++;

@@ -11,6 +11,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "cpu/trace.h"
 #include "cpu/translate/recorder.h"
 #include "memory/guest_memory.h"
 #include "translate/code_memory.h"
@@ -51,12 +52,14 @@ class CodeCache {
     // nullptr: none.
     const uint8_t* find(uint64_t physical, CodeMode mode);
     // Translates the block at `physical`, which lies in RAM; nullptr: not for translated code, or not now. `mine` has
-    // dropped its write entries of code pages when it looks at `new_pages` next.
-    const uint8_t* translate(const memory::Region& region, uint64_t physical, CodeMode mode);
+    // dropped its write entries of code pages when it looks at `new_pages` next. `traced`, unless null, gets what was
+    // done, at physical addresses.
+    const uint8_t* translate(const memory::Region& region, uint64_t physical, CodeMode mode,
+                             TracedTranslation* traced = nullptr);
     // The jump at `site` leads to the code for `physical` from now on.
     void link(uint8_t* site, uint64_t physical, CodeMode mode);
     // The block at `physical` was found running. Seen often, the loop around it is compiled as one.
-    void sample(const memory::Region& region, uint64_t physical, CodeMode mode);
+    void sample(const memory::Region& region, uint64_t physical, CodeMode mode, TracedTranslation* traced = nullptr);
     // Drops what memory does not hold any more. At fence.i. How much was ever dropped: code that was found before is
     // still right when that has not changed.
     uint64_t compare_written();
@@ -102,8 +105,8 @@ class CodeCache {
     bool settled(const CodePage& page) const;
     void drop(NativeBlock& block);
     bool holds(const CodePage& page, const NativeBlock& block) const;
-    const uint8_t* compile(const memory::Region& region, uint64_t physical, CodeMode mode);
-    void compile_loop(CodePage& page, uint64_t physical, CodeMode mode);
+    const uint8_t* compile(const memory::Region& region, uint64_t physical, CodeMode mode, TracedTranslation* traced);
+    void compile_loop(CodePage& page, uint64_t physical, CodeMode mode, TracedTranslation* traced);
     void replace(CodePage& page, const NativeBlock& better);
     void drop_changed(CodePage& page);
     void flush_if_possible();

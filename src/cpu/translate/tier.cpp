@@ -48,6 +48,7 @@ Tier::Tier(const VcpuParts& parts, std::shared_ptr<CodeCache> cache, interpret::
       memory_(parts.memory),
       cache_(std::move(cache)),
       host_(host),
+      trace_(parts.trace),
       state_(*new (hart_.engine_state.data()) NativeState),
       enter_(reinterpret_cast<doppel::translate::x86::EnterFunction>(cache_->thunk_base() + cache_->thunks().enter)) {
     connect(state_, cache_->thunks(), cache_->thunk_base());
@@ -124,7 +125,15 @@ void Tier::note_code_write(uint64_t physical) {
 void Tier::translate(const CodePlace& place) {
     const memory::Region* region = memory_.find(place.physical & kPageMask, isa::riscv::kPageBytes);
     if (region == nullptr) return;
-    known(place.physical) = {key_of(place.physical), cache_->translate(*region, place.physical, mode_)};
+    TracedTranslation traced;
+    const void* code = cache_->translate(*region, place.physical, mode_, tells() ? &traced : nullptr);
+    known(place.physical) = {key_of(place.physical), code};
+    if (!traced.blocks.empty()) tell(traced, place);
+}
+
+void Tier::tell(TracedTranslation& traced, const CodePlace& place) const {
+    for (auto& block : traced.blocks) block.pc += place.pc - place.physical;
+    trace_->translation(hart_, traced);
 }
 
 const void* Tier::code_at(const CodePlace& place) {
@@ -146,7 +155,9 @@ interpret::NativeTier::Next Tier::run(const CodePlace& place, interpret::SoftTlb
     // Where the budget runs out is where time is spent.
     if (std::exchange(sampled_, false)) {
         if (const memory::Region* region = memory_.find(place.physical, 1)) {
-            cache_->sample(*region, place.physical, mode_);
+            TracedTranslation traced;
+            cache_->sample(*region, place.physical, mode_, tells() ? &traced : nullptr);
+            if (!traced.blocks.empty()) tell(traced, place);
         }
     }
     if (!cache_->enter(participant_)) return Next::kInterpretBlock;

@@ -66,6 +66,9 @@ class Tier final : public interpret::NativeTier {
     Known& known(uint64_t physical) { return known_[(physical >> 1 ^ physical >> 15) & (kKnown - 1)]; }
     uint64_t key_of(uint64_t physical) const { return physical >> 1 << 4 | mode_.number(); }
 
+    // Whether translations are traced.
+    bool tells() const { return trace_ != nullptr && trace_->wants(trace_kind::kTranslations); }
+    void tell(TracedTranslation& traced, const interpret::CodePlace& place) const;
     const void* code_at(const interpret::CodePlace& place);
     Next leave(doppel::translate::x86::Exit reason);
     void forget_code();
@@ -79,6 +82,7 @@ class Tier final : public interpret::NativeTier {
     memory::GuestMemory& memory_;
     std::shared_ptr<CodeCache> cache_;
     interpret::NativeHost& host_;
+    Trace* const trace_;  // null: nobody asks
     NativeState& state_;
     doppel::translate::x86::EnterFunction enter_;
     Participant participant_;

@@ -6,6 +6,7 @@
 #include <iterator>
 
 #include "isa/riscv/decode.h"
+#include "machine/trace/code_text.h"
 
 namespace doppel::machine::trace {
 
@@ -55,6 +56,21 @@ void HartTrace::trap(const isa::riscv::Hart& hart, const cpu::TracedTrap& trap) 
         trap.cause == isa::riscv::cause::kEcallSupervisor && hart.privilege == isa::riscv::Privilege::kMachine;
     if (asks_firmware && wants(trace_kind::kFirmware)) {
         line(trace_kind::kFirmware, trap.retired, trap.pc, call_text(call_of(hart)) + ", to the guest's firmware");
+    }
+}
+
+void HartTrace::translation(const isa::riscv::Hart& hart, const cpu::TracedTranslation& translation) {
+    auto tell = [&](uint64_t pc, std::string_view what, std::string_view text) {
+        line(trace_kind::kTranslations, hart.retired, pc, fmt::format("{} {}", what, text));
+    };
+    const uint64_t first = translation.blocks.front().pc;
+    tell(first, "made", translation_text(translation));
+    for (const auto& block : translation.blocks) {
+        for (const CodeLine& one : guest_lines(block.code, block.pc)) tell(one.address, "guest", one.text);
+        for (std::string_view text : split_lines(block.intermediate)) tell(block.pc, "ir", text);
+    }
+    for (const CodeLine& one : host_lines(translation.host_code, translation.host_address)) {
+        tell(first, "host", fmt::format("{:#x} {}", one.address, one.text));
     }
 }
 

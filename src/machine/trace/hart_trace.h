@@ -3,7 +3,7 @@
 //   HART INSTRET PC SYMBOL KIND DETAIL
 //
 // HART is decimal, INSTRET the instructions that the hart has retired before, PC hexadecimal, SYMBOL
-// "start_kernel+0x10" or "-", KIND insn, mem, irq, trap or sbi; DETAIL goes to the end of the line.
+// "start_kernel+0x10" or "-", KIND insn, mem, irq, trap, sbi or translate; DETAIL goes to the end of the line.
 #pragma once
 
 #include <cstdint>
@@ -33,6 +33,8 @@ class HartTrace final : public cpu::Trace {
     void instruction(const isa::riscv::Hart& hart, uint32_t bits) override;
     void access(const isa::riscv::Hart& hart, const cpu::TracedAccess& access) override;
     void trap(const isa::riscv::Hart& hart, const cpu::TracedTrap& trap) override;
+    // A line for the whole, then one for each guest instruction, operation between and host instruction.
+    void translation(const isa::riscv::Hart& hart, const cpu::TracedTranslation& translation) override;
 
     // Around a call that the host answers: what it asks for, and the hart when it is answered. `returns`: with a0, a1.
     static FirmwareCall call_of(const isa::riscv::Hart& hart);
