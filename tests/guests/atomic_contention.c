@@ -1,7 +1,10 @@
 // Four harts count together by AMO, by LR/SC, and under a lock; no count is lost.
 #include "guest.h"
 
-enum { kHarts = 4, kEach = 20000 };
+#ifndef EACH
+#define EACH 20000
+#endif
+enum { kHarts = 4, kEach = EACH };
 static uint64_t by_amo, by_lr_sc, under_lock, bits, ready, done;
 static uint32_t by_amo_w, lock;
 

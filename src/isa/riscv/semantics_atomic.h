@@ -1,6 +1,6 @@
 // A: load-reserved, store-conditional, atomic memory operations.
 // Source: RISC-V unprivileged manual, chapter "A". The aq and rl bits (o.imm) ask for less than what every engine
-// gives.
+// gives, but for a load that is not to pass earlier stores.
 #pragma once
 
 #include "isa/riscv/operands.h"
@@ -46,13 +46,20 @@ void atomic_double(E& e, const Operands& o, AtomicOperation operation) {
     e.template atomic<64>(operation, e.x(o.rs1), e.x(o.rs2), [&](auto old) { e.set_x(o.rd, old); });
 }
 
+// With rl, all that comes before is ordered before the load too (RVWMO's preserved program order, rule 6).
+template <class E>
+void release_before_load(E& e, const Operands& o) {
+    constexpr int32_t kRelease = 1, kWritesBeforeReads = 0x12;  // fence w, r
+    if ((o.imm & kRelease) != 0) e.fence(kWritesBeforeReads);
+}
+
 #define DEFINE(name)   \
     template <class E> \
     inline void name([[maybe_unused]] E& e, [[maybe_unused]] const Operands& o)
 
 // clang-format off
-DEFINE(lr_w) { e.template load_reserved<32>(e.x(o.rs1), [&](auto v) { set_x32(e, o.rd, v); }); }
-DEFINE(lr_d) { e.template load_reserved<64>(e.x(o.rs1), [&](auto v) { e.set_x(o.rd, v); }); }
+DEFINE(lr_w) { release_before_load(e, o); e.template load_reserved<32>(e.x(o.rs1), [&](auto v) { set_x32(e, o.rd, v); }); }
+DEFINE(lr_d) { release_before_load(e, o); e.template load_reserved<64>(e.x(o.rs1), [&](auto v) { e.set_x(o.rd, v); }); }
 DEFINE(sc_w) { e.template store_conditional<32>(e.x(o.rs1), x32(e, o.rs2), [&](auto failed) { e.set_x(o.rd, failed); }); }
 DEFINE(sc_d) { e.template store_conditional<64>(e.x(o.rs1), e.x(o.rs2), [&](auto failed) { e.set_x(o.rd, failed); }); }
 

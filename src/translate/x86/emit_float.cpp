@@ -141,6 +141,10 @@ void Emitter::emit_float_arithmetic(ValueId id, const Node& at) {
 }
 
 void Emitter::emit_fused(ValueId id, const Node& at) {
+    if (!host_.fma) {
+        failed_ = true;
+        return;
+    }
     bool wide = at.type == Type::kI64;
     int a = xmm_of(at.a), b = xmm_of(at.b), c = xmm_of(at.c);
     // Into a register of its own: the operands must still be there if the interpreter is needed.

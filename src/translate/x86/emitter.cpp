@@ -19,6 +19,16 @@ bool clears_upper_half(const Node& node) {
 
 constexpr int32_t kHostFlags = 0x3f, kGuestFlags = 0x1f;  // the sticky flags of MXCSR, and those of fflags
 
+// What the assembler cannot encode is no code.
+class NoteErrors final : public asmjit::ErrorHandler {
+  public:
+    explicit NoteErrors(bool& failed) : failed_(failed) {}
+    void handleError(asmjit::Error, const char*, asmjit::BaseEmitter*) override { failed_ = true; }
+
+  private:
+    bool& failed_;
+};
+
 bool is_comparison(Operation operation) {
     return operation >= Operation::kEq && operation <= Operation::kSlt;
 }
@@ -34,8 +44,8 @@ bool uses_xmm(const Node& node) {
 
 }  // namespace
 
-Emitter::Emitter(const Layout& layout, const Mapping& mapping)
-    : layout_(layout), mapping_(mapping), is_canonical_(mapping == canonical_mapping()) {
+Emitter::Emitter(const Layout& layout, const Mapping& mapping, const HostFeatures& host)
+    : layout_(layout), mapping_(mapping), is_canonical_(mapping == canonical_mapping()), host_(host) {
     for (int8_t number : mapping.floating) {
         if (number >= 0) xmm_homes_ |= bit(number);
     }
@@ -43,7 +53,9 @@ Emitter::Emitter(const Layout& layout, const Mapping& mapping)
 
 Compiled Emitter::compile(std::span<const Block> blocks) {
     blocks_ = blocks;
+    NoteErrors errors(failed_);
     holder_.init(asmjit::Environment(asmjit::Arch::kX64));
+    holder_.setErrorHandler(&errors);
     holder_.attach(&a_);
     access_fault_ = a_.newLabel();
     interpret_ = a_.newLabel();
@@ -63,6 +75,7 @@ Compiled Emitter::compile(std::span<const Block> blocks) {
     const asmjit::CodeBuffer& buffer = holder_.textSection()->buffer();
     compiled_.ok = !failed_ && !holder_.hasUnresolvedLinks();
     compiled_.code.assign(buffer.data(), buffer.data() + buffer.size());
+    holder_.setErrorHandler(nullptr);
     return std::move(compiled_);
 }
 

@@ -37,7 +37,8 @@ void redirect(uint8_t* writable, const uint8_t* executable, const uint8_t* targe
 
 class Emitter {
   public:
-    Emitter(const Layout& layout, const Mapping& mapping);
+    // `host`: what the processor that runs the code has.
+    Emitter(const Layout& layout, const Mapping& mapping, const HostFeatures& host = host_features());
     // The blocks are of one page and jump among each other directly. Not ok: too many values live at once.
     Compiled compile(std::span<const Block> blocks);
 
@@ -197,7 +198,7 @@ class Emitter {
     const Layout& layout_;
     const Mapping mapping_;
     const bool is_canonical_;
-    const HostFeatures& host_ = host_features();
+    const HostFeatures host_;
     uint32_t xmm_homes_ = 0;
 
     asmjit::CodeHolder holder_;

@@ -20,4 +20,34 @@ TEST(Emitter, RandomBlocksDoWhatTheyMean) {
     EXPECT_GT(compiled, kTrials * 9 / 10);
 }
 
+// One guest instruction that ends with `end`.
+Compiled compile(const HostFeatures& host, std::initializer_list<Node> nodes) {
+    Block block;
+    Builder builder(block);
+    builder.begin_instruction(0);
+    for (const Node& node : nodes) builder.add(node);
+    builder.finish(4);
+    Emitter emitter(NativeMachine::layout(), canonical_mapping(), host);
+    return emitter.compile({&block, 1});
+}
+
+TEST(Emitter, RefusesAJumpFartherThanTheHostCanAdd) {
+    auto jump = [](uint64_t offset) { return Node{.operation = Operation::kJump, .imm = offset}; };
+    EXPECT_TRUE(compile(host_features(), {jump(0x7fff'fffe)}).ok);
+    EXPECT_TRUE(compile(host_features(), {jump(~uint64_t{0} << 31)}).ok);
+    EXPECT_FALSE(compile(host_features(), {jump(0x8000'0000)}).ok);
+    EXPECT_FALSE(compile(host_features(), {jump((~uint64_t{0} << 31) - 2)}).ok);
+}
+
+TEST(Emitter, UsesNothingThatTheHostLacks) {
+    std::initializer_list<Node> fused = {
+        {.operation = Operation::kGetFloat, .type = Type::kI64, .imm = 1},
+        {.operation = Operation::kFloatMadd, .type = Type::kI64, .a = 1, .b = 1, .c = 1},
+        {.operation = Operation::kSetFloat, .a = 2, .imm = 2},
+        {.operation = Operation::kJump, .imm = 8},
+    };
+    EXPECT_TRUE(compile({.fma = true, .popcnt = true}, fused).ok);
+    EXPECT_FALSE(compile({.popcnt = true}, fused).ok) << "the interpreter has to do it";
+}
+
 }  // namespace doppel::translate::x86

@@ -60,8 +60,8 @@ class NativeMachine {
     }
 
     // False: the blocks were not compiled, because too many values live at once.
-    bool run(Machine& machine, std::span<const Block> blocks, const Mapping& mapping) {
-        Emitter emitter(layout(), mapping);
+    bool run(Machine& machine, std::span<const Block> blocks, const Mapping& mapping, const HostFeatures& host) {
+        Emitter emitter(layout(), mapping, host);
         Compiled compiled = emitter.compile(blocks);
         if (!compiled.ok) return false;
         memory_.clear(kept_);
@@ -235,7 +235,9 @@ inline Trial try_random_blocks(NativeMachine& native, Choices& choices) {
     if (cleans) {
         for (Block& block : blocks) remove_dead(block);
     }
-    if (!native.run(did, blocks, mapping)) return {};
+    HostFeatures host = host_features();
+    if (choices.one_in(4)) host = {.popcnt = true};  // the oldest
+    if (!native.run(did, blocks, mapping, host)) return {};
     std::string differs = difference(meant, did);
     if (differs.empty()) return {true, ""};
     for (size_t n = 0; n < 32; n++) {
