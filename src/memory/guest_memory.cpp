@@ -163,6 +163,15 @@ bool GuestMemory::fill(uint64_t address, uint64_t length, uint8_t value) {
     return true;
 }
 
+namespace {
+
+void note_code_written(const Region& region, uint64_t word, uint64_t pages) {
+    region.code_written[word].fetch_or(pages, std::memory_order_release);
+    region.code_writes.fetch_add(1, std::memory_order_release);
+}
+
+}  // namespace
+
 void GuestMemory::mark_dirty(const Region& region, uint64_t address, uint64_t length) {
     if (length == 0) return;
     uint64_t first = (address - region.base) / kPageSize;
@@ -175,7 +184,7 @@ void GuestMemory::mark_dirty(const Region& region, uint64_t address, uint64_t le
         std::atomic<uint64_t>& entry = region.dirty[word];
         if ((entry.load(std::memory_order_relaxed) & bits) != bits) entry.fetch_or(bits, std::memory_order_release);
         if (uint64_t code = region.code[word].load(std::memory_order_relaxed) & bits; code != 0) [[unlikely]]
-            region.code_written[word].fetch_or(code, std::memory_order_release);
+            note_code_written(region, word, code);
     }
 }
 

@@ -48,6 +48,7 @@ struct Region {
     std::unique_ptr<std::atomic<uint64_t>[]> dirty;  // a bit a page
     // A bit a page each: an engine holds translations of its code; it was written since they were last compared.
     std::unique_ptr<std::atomic<uint64_t>[]> code, code_written;
+    mutable std::atomic<uint64_t> code_writes{0};  // how often such a page was found written
 
     bool contains(uint64_t address, uint64_t length) const {
         return address >= base && length <= size && address - base <= size - length;

@@ -155,6 +155,7 @@ ValueId Builder::simplify_bits(Operation operation, Type type, ValueId a, ValueI
             return is_constant(b, 0) ? b : 0;
         case Operation::kOr:
             if (a == b || is_constant(b, 0)) return a;
+            if (ValueId rotated = merge_shifts(type, a, b)) return rotated;
             return merge_signs(type, a, b);
         case Operation::kXor:
             if (a == b) return constant(type, 0);
@@ -172,6 +173,21 @@ ValueId Builder::simplify_bits(Operation operation, Type type, ValueId a, ValueI
         default:
             return 0;
     }
+}
+
+// x << n | x >> (width - n), as code for harts without rotations writes them.
+ValueId Builder::merge_shifts(Type type, ValueId a, ValueId b) {
+    if (is(a, Operation::kShr)) std::swap(a, b);
+    if (!is(a, Operation::kShl) || !is(b, Operation::kShr)) return 0;
+    if (!is_constant(node(a).b) || !is_constant(node(b).b) || !same_value(node(a).a, node(b).a)) return 0;
+    uint64_t left = constant_of(node(a).b) % width(type), right = constant_of(node(b).b) % width(type);
+    if (left + right != width(type)) return 0;
+    return emit(Operation::kRotl, type, node(a).a, node(a).b);
+}
+
+bool Builder::same_value(ValueId a, ValueId b) const {
+    if (a == b) return true;
+    return is(a, Operation::kTrunc) && is(b, Operation::kTrunc) && node(a).a == node(b).a;
 }
 
 // (x & ~m) | (y & m), as sign injection writes it, for the y that make a move, a negation or an absolute value of it.

@@ -57,6 +57,8 @@ class Builder {
     ValueId simplify(Operation operation, Type type, ValueId a, ValueId b);
     ValueId narrow(Operation operation, Type type, ValueId a, ValueId b);
     ValueId simplify_bits(Operation operation, Type type, ValueId a, ValueId b);
+    ValueId merge_shifts(Type type, ValueId a, ValueId b);
+    bool same_value(ValueId a, ValueId b) const;
     ValueId merge_signs(Type type, ValueId a, ValueId b);
     ValueId extend_load(Operation operation, Type type, ValueId load);
     // Takes a constant that was added off an address.

@@ -139,6 +139,7 @@ const uint8_t* CodeCache::compile(const memory::Region& region, uint64_t physica
         page.region = &region;
         memory::GuestMemory::note_code(region, page_address, true);
         page.number = code_pages_.fetch_add(1) + 1;
+        regions_with_code_.insert(&region);
     }
     // What the guest writes from here on is noted, so the copy is what `compare_written` compares with.
     std::array<uint8_t, memory::kPageSize> copy;
@@ -300,6 +301,16 @@ void CodeCache::drop_changed(CodePage& page) {
 
 uint64_t CodeCache::compare_written() {
     std::lock_guard guard(lock_);
+    Compared now{code_pages_.load(), 0, true};
+    for (const memory::Region* region : regions_with_code_) now.writes += region->code_writes.load();
+    for (const Participant* participant : participants_) {
+        now.settled = now.settled && (!participant->executing.load() || participant->seen.load() >= now.pages);
+    }
+    // Kernels fence much more often than code changes.
+    bool nothing_new = now.pages == compared_.pages && now.writes == compared_.writes && compared_.settled;
+    if (nothing_new && !any_refused_) return drops_;
+    compared_ = now;
+    any_refused_ = false;
     for (auto at = pages_.begin(); at != pages_.end();) {
         auto& [address, page] = *at;
         // A hart may have written by an old write entry until it dropped it, so that the page is compared once more.
@@ -327,6 +338,7 @@ void CodeCache::note_write(const memory::Region&, uint64_t physical) {
     if (found == pages_.end() || ++found->second.writes < kTooManyWrites) return;
     forget_page(found->first, found->second);
     found->second.refused = true;
+    any_refused_ = true;
 }
 
 CacheStatistics CodeCache::statistics() const {

@@ -8,6 +8,7 @@
 #include <atomic>
 #include <memory>
 #include <mutex>
+#include <set>
 #include <unordered_map>
 #include <vector>
 
@@ -128,6 +129,14 @@ class CodeCache {
     std::atomic<uint64_t> generation_{0};
     uint64_t regions_ = 0;
     uint64_t drops_ = 0;
+    // As the last comparison found it: what it would find again need not be looked at.
+    struct Compared {
+        uint64_t pages = 0, writes = 0;
+        bool settled = false;
+    };
+    Compared compared_;
+    bool any_refused_ = false;
+    std::set<const memory::Region*> regions_with_code_;
     std::atomic<bool> flush_wanted_{false};
     CacheStatistics statistics_;
 };

@@ -91,6 +91,7 @@ void Tier::drop_jumps() {
 }
 
 void Tier::fence_instructions() {
+    settle();
     if (uint64_t drops = cache_->compare_written(); drops != drops_) {
         drops_ = drops;
         forget_code();
