@@ -84,7 +84,7 @@ class RandomBlock {
         : choices_(choices), shape_(shape), index_(index), builder_(block_), raw_(choices.one_in(2)) {}
 
     Block make() {
-        unsigned instructions = 1 + choices_.below(6);
+        unsigned instructions = 1 + choices_.below(7);
         for (unsigned i = 0; i < instructions; i++) {
             builder_.begin_instruction(static_cast<uint16_t>(offset(index_) + 4 * i));
             instruction();
@@ -104,7 +104,7 @@ class RandomBlock {
     void instruction() {
         unsigned values = 1 + choices_.below(12);
         for (unsigned i = 0; i < values; i++) compute();
-        if (choices_.one_in(3)) access();
+        if (choices_.one_in(2)) access();
         values = choices_.below(4);
         for (unsigned i = 0; i < values; i++) compute();
         unsigned writes = choices_.below(3);
@@ -252,33 +252,61 @@ class RandomBlock {
         keep(unary(operation, to, pick(from)));
     }
 
-    void access() {
+    // An address in the data, which other accesses may be relative to.
+    ValueId base() {
+        if (!bases_.empty() && choices_.one_in(2)) {
+            return bases_[choices_.below(static_cast<unsigned>(bases_.size()))];
+        }
         unsigned page = choices_.below(shape_.data_pages);
         uint64_t where = shape_.data_address + uint64_t{page} * 4096 + (choices_.below(64) * 8);
         if (choices_.one_in(8)) where += choices_.below(8);
         if (choices_.one_in(16)) where = (where | 0xfff) - choices_.below(8);
-        // Through a value, so that the address is in a register.
-        ValueId zero = builder_.binary(Operation::kAnd, Type::kI64, builder_.get_integer(1 + choices_.below(31)),
-                                       builder_.constant(Type::kI64, 0x18));
-        ValueId base = builder_.binary(Operation::kAdd, Type::kI64, zero, builder_.constant(Type::kI64, where));
-        static constexpr unsigned kWidths[] = {8, 16, 32, 64};
-        unsigned bits = kWidths[choices_.below(4)];
+        // Through a register, so that it is not known.
+        ValueId low = builder_.binary(Operation::kAnd, Type::kI64, builder_.get_integer(1 + choices_.below(31)),
+                                      builder_.constant(Type::kI64, 0x18));
+        bases_.push_back(builder_.binary(Operation::kAdd, Type::kI64, low, builder_.constant(Type::kI64, where)));
+        return bases_.back();
+    }
+    ValueId address() {
+        ValueId from = base();
+        uint64_t offset = 0;
         switch (choices_.below(4)) {
             case 0:
-                return load(bits, base);
-            case 1: {
-                ValueId address = builder_.binary(Operation::kAdd, Type::kI64, base,
-                                                  builder_.constant(Type::kI64, choices_.below(16) * 8));
-                return builder_.store(bits, address, pick(static_cast<Type>(bits)));
-            }
+                return from;
+            case 1:
+                offset = choices_.below(4096);
+                break;
             case 2:
-                return atomic(bits < 32 ? 32 : bits, base);
+                offset = uint64_t{0} - choices_.below(64);
+                break;
             default:
-                bits = bits < 32 ? 32 : bits;
+                offset = choices_.below(16) * 8;
+        }
+        return builder_.add(
+            {.operation = Operation::kAdd, .type = Type::kI64, .a = from, .b = builder_.constant(Type::kI64, offset)});
+    }
+
+    void access() {
+        static constexpr unsigned kWidths[] = {8, 16, 32, 64};
+        unsigned bits = kWidths[choices_.below(4)], wide = bits < 32 ? 32 : bits;
+        switch (choices_.below(6)) {
+            case 0:
+            case 1:
+                return load(bits, address());
+            case 2:
+            case 3: {
+                ValueId to = address();
+                return builder_.store(bits, to, pick(static_cast<Type>(bits)));
+            }
+            case 4:
+                return atomic(wide, address());
+            default: {
+                ValueId at = address();
                 if (choices_.one_in(2)) {
-                    return keep(builder_.access(Operation::kLoadReserved, static_cast<Type>(bits), base, 0));
+                    return keep(builder_.access(Operation::kLoadReserved, static_cast<Type>(wide), at, 0));
                 }
-                keep(builder_.access(Operation::kStoreConditional, Type::kI64, base, pick(static_cast<Type>(bits))));
+                keep(builder_.access(Operation::kStoreConditional, Type::kI64, at, pick(static_cast<Type>(wide))));
+            }
         }
     }
     void load(unsigned bits, ValueId address) {
@@ -352,6 +380,7 @@ class RandomBlock {
     Builder builder_;
     bool raw_;
     std::vector<ValueId> bits_, bytes_, halves_, words_, doubles_;
+    std::vector<ValueId> bases_;
 };
 
 inline std::vector<Block> random_blocks(Choices& choices, const RandomShape& shape) {

@@ -195,6 +195,7 @@ inline std::string difference(const Machine& meant, const Machine& did) {
         compare("reservation's address", meant.reserved_address, did.reserved_address);
         compare("reservation's value", meant.reserved_value, did.reserved_value);
     }
+    if (meant.data == did.data) return out;
     for (size_t i = 0; i < meant.data.size(); i++) compare("data", meant.data[i], did.data[i], i);
     return out;
 }
