@@ -1,6 +1,6 @@
 # Each target first installs what it needs and this machine lacks (scripts/setup).
 .DEFAULT_GOAL := help
-.PHONY: help run build test test-long bench format lint install clean
+.PHONY: help run build test test-long golden bench format lint install clean
 .NOTPARALLEL:
 
 JOBS ?= $(shell nproc)
@@ -36,6 +36,11 @@ test-long: test ## test, and: unit tests under TSan, every fuzzer for FUZZ_SECON
 	$(call build,fuzz)
 	scripts/fuzz build/fuzz $(FUZZ_SECONDS)
 	ctest --output-on-failure --test-dir build/release -L long
+
+golden: ## write tests/golden anew, after a change of code generation; the difference is for review
+	@scripts/setup build
+	@$(call build,release) --target golden_code
+	@build/release/golden_code tests/golden/x86_64.txt --write
 
 bench: ## boot time, speed of code and of whole programs, beside Debian's qemu-system-riscv64
 	@scripts/setup build bench

@@ -7,7 +7,7 @@
 namespace doppel::translate::x86 {
 
 TEST(Emitter, RandomBlocksDoWhatTheyMean) {
-    constexpr uint64_t kSeed = 0x5eed, kTrials = 10'000;
+    constexpr uint64_t kSeed = 0x5eed, kTrials = 5'000;
     NativeMachine native;
     unsigned compiled = 0;
     for (uint64_t i = 0; i < kTrials; i++) {
