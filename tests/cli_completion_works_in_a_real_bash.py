@@ -22,7 +22,7 @@ with launcher() as doppel:
     check(complete(doppel, "r") == {"run"})
     check(complete(doppel, "") == {"run", "image", "doctor", "completion", "version", "help"})
     check(complete(doppel, "run", "--me") == {"--memory"})
-    check(complete(doppel, "run", "--engine", "") == {"auto", "translate", "interpret"})
+    check(complete(doppel, "run", "--engine", "") == {"auto", "translate", "interpret", "check"})
     check(complete(doppel, "run", "--irqchip", "") == {"aia", "plic"})
     check(complete(doppel, "run", "--console", "s") == {"stdio", "socket:"})
     check(complete(doppel, "run", "--trace", "") == {"insn", "mem", "irq", "trap", "sbi", "translate"})

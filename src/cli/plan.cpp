@@ -20,7 +20,7 @@ using machine::Specification;
 
 constexpr std::string_view kMakeable = "tiny";  // the images that `doppel image make` makes
 constexpr std::array kPlannedArchitectures{std::string_view("x86_64"), std::string_view("aarch64")};
-constexpr std::array kPlannedEngines{std::string_view("check"), std::string_view("kvm")};
+constexpr std::array kPlannedEngines{std::string_view("kvm")};
 constexpr std::array kLevels{std::string_view("auto"), std::string_view("machine"), std::string_view("container"),
                              std::string_view("program")};
 constexpr std::array kMachineOptions{
@@ -136,7 +136,7 @@ Result<> choose_engine(const Arguments& arguments, Plan& plan) {
     const std::string asked = arguments.value("--engine").value_or("auto");
     if (contains(kPlannedEngines, asked)) return fail(not_built("run --engine " + asked));
     if (!machine::engine_from(asked))
-        return fail(Error::usage("--engine", asked + " is no engine", "give auto, translate or interpret"));
+        return fail(Error::usage("--engine", asked + " is no engine", "give auto, translate, interpret or check"));
     const std::string chosen = asked != "auto" ? asked : DOPPEL_TRANSLATE ? "translate" : "interpret";
     plan.specification.engine = *machine::engine_from(asked);
     if (const auto size = arguments.value("--code-cache")) {

@@ -12,8 +12,8 @@ namespace {
 constexpr std::array kRunOptions{
     Option{"--as", 0, "machine|container|program|auto", "the level to run at (auto)"},
     Option{"--arch", 0, "riscv64", "the guest's architecture"},
-    Option{"--engine", 0, "auto|translate|interpret",
-           "how instructions are executed (auto: the fastest that works here)"},
+    Option{"--engine", 0, "auto|translate|interpret|check",
+           "how instructions are executed (auto: the fastest that works here; check: both, compared)"},
     Option{"--code-cache", 0, "SIZE", "memory for translated code, 1M to 1G (128M)"},
     Option{"--cpus", 0, "N", "processors, 1 to 16 (1)"},
     Option{"--vlen", 0, "BITS", "vector registers of 128, 256, 512 or 1024 bits; 0 is no vector unit (0)"},

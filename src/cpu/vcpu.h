@@ -22,6 +22,7 @@ enum class ExitReason : uint8_t {
     kAttention,     // request_exit was called
     kBreakpoint,    // hart.pc is at a breakpoint
     kWatchpoint,    // the instruction before hart.pc made the access of watch_hit()
+    kFailed,        // the engine found itself in error and has told of it: the machine must not go on
 };
 
 // What a vCPU works on; all of it outlives the vCPU.

@@ -188,6 +188,10 @@ bool Harts::act_on(unsigned index, One& one, cpu::ExitReason reason, bool steps)
         case cpu::ExitReason::kWait:
             if (!steps) wait_for_interrupt(one);
             return true;
+        case cpu::ExitReason::kFailed:
+            surroundings_.reset_system(firmware::SystemReset::kShutdown, /*failed=*/true);
+            one.run_state.store(HartState::kStopped);
+            return false;
         case cpu::ExitReason::kFirmwareCall:
             break;
     }

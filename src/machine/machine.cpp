@@ -1,6 +1,7 @@
 #include "machine/machine.h"
 
 #include <elf.h>
+#include <fmt/format.h>
 #include <sys/epoll.h>
 #include <sys/signalfd.h>
 
@@ -10,8 +11,10 @@
 #include <utility>
 
 #include "base/log.h"
+#include "base/progress.h"
 #include "cpu/interpret/interpreter.h"
 #if DOPPEL_TRANSLATE
+#include "cpu/check/checker.h"
 #include "cpu/translate/translator.h"
 #endif
 #include "machine/boot/boot_rom.h"
@@ -29,12 +32,19 @@ Result<std::unique_ptr<cpu::Engine>> make_engine(const Specification& specificat
     std::unique_ptr<cpu::Engine> interpreter = std::make_unique<cpu::interpret::Interpreter>();
     if (specification.engine == EngineChoice::kInterpret) return interpreter;
 #if DOPPEL_TRANSLATE
-    auto translator = cpu::translate::Translator::create({.cache_bytes = specification.code_cache});
+    const cpu::translate::Translator::Options options{.cache_bytes = specification.code_cache};
+    if (specification.engine == EngineChoice::kCheck) {
+        auto tell = [](const std::string& difference) { write_past_progress(difference); };
+        DOPPEL_TRY(std::unique_ptr<cpu::Engine> checker, cpu::check::Checker::create(options, tell));
+        return checker;
+    }
+    auto translator = cpu::translate::Translator::create(options);
     if (translator) return std::unique_ptr<cpu::Engine>(std::move(*translator));
     if (specification.engine == EngineChoice::kTranslate) return fail(translator.error());
 #else
-    if (specification.engine == EngineChoice::kTranslate) {
-        return fail(Error{"--engine translate", "this build", "it was made without the translator", "use --engine interpret"});
+    if (specification.engine != EngineChoice::kAuto) {
+        return fail(Error{fmt::format("--engine {}", name_of(specification.engine)), "this build",
+                          "it was made without the translator", "use --engine interpret"});
     }
 #endif
     return interpreter;

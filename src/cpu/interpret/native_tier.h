@@ -3,11 +3,25 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 
 #include "cpu/interpret/soft_tlb.h"
 #include "cpu/statistics.h"
 
 namespace doppel::cpu::interpret {
+
+// The instruction at `pc`, where it is in memory, and its bytes up to the page's end.
+struct CodePlace {
+    uint64_t pc;
+    uint64_t physical;
+    const uint8_t* code;
+};
+
+// What the interpreter did for a tier.
+struct Interpreted {
+    bool whole;   // all instructions retired
+    bool missed;  // an access was not in the soft TLB, which has its page now
+};
 
 // What a tier asks of the vCPU that it belongs to.
 class NativeHost {
@@ -17,13 +31,14 @@ class NativeHost {
     virtual bool fill(uint64_t va, unsigned bytes, bool writes) = 0;
     // No write entry of any soft TLB leads to a page that holds translated code.
     virtual void drop_code_writes() = 0;
-};
 
-// The instruction at `pc`, where it is in memory, and its bytes up to the page's end.
-struct CodePlace {
-    uint64_t pc;
-    uint64_t physical;
-    const uint8_t* code;
+    // ---- For a tier that compares, while it runs.
+
+    // hart.pc; nullopt: it is not for translated code, or a fetch fault was taken.
+    virtual std::optional<CodePlace> place() = 0;
+    // Executes `count` instructions from hart.pc by interpretation, their data accesses through `tlb`; the budget of the
+    // present run pays. One that traps is the last.
+    virtual Interpreted interpret(uint64_t count, SoftTlb& tlb) = 0;
 };
 
 // Of one vCPU, on its thread.
@@ -33,6 +48,7 @@ class NativeTier {
         kGoOn,            // at hart.pc
         kInterpretBlock,  // there is no code for hart.pc
         kInterpretOne,    // the instruction at hart.pc is not for translated code
+        kFail,            // the tier found itself in error, and the machine must not go on
     };
     virtual ~NativeTier() = default;
 

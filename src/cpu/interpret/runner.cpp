@@ -69,6 +69,10 @@ ExitReason Runner::run(uint64_t budget) {
             reason = ExitReason::kFirmwareCall;
             break;
         }
+        if (failed_) [[unlikely]] {
+            reason = ExitReason::kFailed;
+            break;
+        }
     }
     if (native_ != nullptr) native_->end();
     executing_.store(false);

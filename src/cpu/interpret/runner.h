@@ -96,6 +96,8 @@ class Runner final : public Vcpu, public NativeHost, private isa::riscv::EngineH
     // NativeHost
     bool fill(uint64_t va, unsigned bytes, bool writes) override;
     void drop_code_writes() override;
+    std::optional<CodePlace> place() override;
+    Interpreted interpret(uint64_t count, SoftTlb& tlb) override;
 
     // EngineHooks
     void drop_translations(const uint64_t* address, const uint64_t* asid) override;
@@ -114,7 +116,7 @@ class Runner final : public Vcpu, public NativeHost, private isa::riscv::EngineH
     void execute(int64_t slice);
     void execute_single();
     bool must_leave() const {
-        return waiting_ || calling_firmware_ || debug_event_ != DebugEvent::kNone ||
+        return waiting_ || calling_firmware_ || failed_ || debug_event_ != DebugEvent::kNone ||
                attention_.load(std::memory_order_relaxed);
     }
     void run_ops(const Op* op);
@@ -124,6 +126,7 @@ class Runner final : public Vcpu, public NativeHost, private isa::riscv::EngineH
     // The block, or the single instruction, at hart_.pc; nullptr: a fault was taken instead.
     const Op* find_block();
     const Op* find_single();
+    const Op* find_block_within(int64_t most);  // for interpret()
     Block* cached_block(const FetchEntry& page);
     // The page of `va` for fetching, nullptr: a fault was taken at hart_.pc with tval `va`.
     const FetchEntry* fetch_page(uint64_t va);
@@ -179,6 +182,7 @@ class Runner final : public Vcpu, public NativeHost, private isa::riscv::EngineH
     uint64_t retired_at_slice_end_ = 0;  // hart_.retired is this minus budget_
     bool waiting_ = false;
     bool calling_firmware_ = false;
+    bool failed_ = false;
 
     // What addresses mean now. The fetch context numbers (jump epoch, address space, privilege); jumps_ of others do
     // not count.

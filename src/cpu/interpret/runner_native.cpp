@@ -1,4 +1,6 @@
 // The interpreter's side of a native tier: when translated code runs, and what it asks for.
+#include <utility>
+
 #include "cpu/interpret/dispatch.h"
 #include "cpu/interpret/runner.h"
 
@@ -38,6 +40,9 @@ bool Runner::run_native() {
             return budget_ <= 0;
         case NativeTier::Next::kInterpretOne:
             break;
+        case NativeTier::Next::kFail:
+            failed_ = true;
+            return true;
     }
     if (const Op* op = find_single()) run_ops(op);
     return true;
@@ -62,6 +67,41 @@ void Runner::drop_code_writes() {
         const memory::Region* region = memory_.find(physical, 1);
         return region == nullptr || memory::GuestMemory::holds_code(*region, physical);
     });
+}
+
+std::optional<CodePlace> Runner::place() {
+    const FetchEntry* page = fetch_page(hart_.pc);
+    if (page == nullptr || !page->whole) return std::nullopt;
+    return place_in(*page);
+}
+
+Interpreted Runner::interpret(uint64_t count, SoftTlb& tlb) {
+    SoftTlb* own = std::exchange(data_tlb_, &tlb);
+    const uint64_t fills = counts_.data_tlb_fills;
+    const int64_t end = budget_ - static_cast<int64_t>(count);
+    bool whole = true;
+    while (whole && budget_ > end) {
+        const int64_t before = budget_;
+        const Op* op = find_block_within(budget_ - end);
+        whole = op != nullptr;
+        const int64_t taken = before - budget_;
+        run_ops(op);
+        whole = whole && before - budget_ == taken;  // a trap gives back what it leaves undone
+    }
+    if (data_tlb_ == &tlb) data_tlb_ = own;
+    return {whole, counts_.data_tlb_fills != fills};
+}
+
+// The block at hart_.pc, or the instruction if the block has more than `most`; nullptr: a fault was taken instead.
+const Op* Runner::find_block_within(int64_t most) {
+    const FetchEntry* page = fetch_page(hart_.pc);
+    if (page == nullptr) return nullptr;
+    Block* block = page->whole ? cached_block(*page) : nullptr;
+    if (block == nullptr || block->count > most) return find_single();
+    budget_ -= block->count;
+    block_ = block;
+    block_pc_ = hart_.pc;
+    return block->ops();
 }
 
 }  // namespace doppel::cpu::interpret

@@ -18,7 +18,7 @@ Result<std::unique_ptr<Translator>> Translator::create(const Options& options) {
 
 std::unique_ptr<Vcpu> Translator::make_vcpu(const VcpuParts& parts) const {
     auto runner = std::make_unique<interpret::Runner>(parts);
-    runner->set_native_tier(std::make_unique<Tier>(parts, cache_, *runner), hot_);
+    runner->set_native_tier(make_tier(parts, *runner), hot_);
     return runner;
 }
 
@@ -32,6 +32,11 @@ void Translator::add_statistics(Statistics& statistics) const {
     statistics.add("translated_guest_bytes", cache.guest_bytes);
     statistics.add("translated_host_bytes", cache.host_bytes);
     statistics.add("code_cache_used_bytes", cache.used_bytes);
+}
+
+std::unique_ptr<interpret::NativeTier> Translator::make_tier(const VcpuParts& parts,
+                                                             interpret::NativeHost& host) const {
+    return std::make_unique<Tier>(parts, cache_, host);
 }
 
 }  // namespace doppel::cpu::translate

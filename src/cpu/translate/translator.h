@@ -4,6 +4,7 @@
 #include <memory>
 
 #include "base/result.h"
+#include "cpu/interpret/native_tier.h"
 #include "cpu/vcpu.h"
 
 namespace doppel::cpu::translate {
@@ -23,6 +24,8 @@ class Translator final : public Engine {
     std::string_view name() const override { return "translate"; }
     std::unique_ptr<Vcpu> make_vcpu(const VcpuParts& parts) const override;
     void add_statistics(Statistics& statistics) const override;
+    // The part of such a vCPU that runs translated code.
+    std::unique_ptr<interpret::NativeTier> make_tier(const VcpuParts& parts, interpret::NativeHost& host) const;
 
   private:
     Translator(std::shared_ptr<CodeCache> cache, uint32_t hot) : cache_(std::move(cache)), hot_(hot) {}

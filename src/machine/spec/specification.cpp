@@ -21,7 +21,8 @@ namespace {
 constexpr std::array kArchitectures{std::pair{std::string_view("riscv64"), Architecture::kRiscv64}};
 constexpr std::array kEngines{std::pair{std::string_view("auto"), EngineChoice::kAuto},
                               std::pair{std::string_view("interpret"), EngineChoice::kInterpret},
-                              std::pair{std::string_view("translate"), EngineChoice::kTranslate}};
+                              std::pair{std::string_view("translate"), EngineChoice::kTranslate},
+                              std::pair{std::string_view("check"), EngineChoice::kCheck}};
 constexpr std::array kIrqchips{std::pair{std::string_view("aia"), Irqchip::kAia},
                                std::pair{std::string_view("plic"), Irqchip::kPlic}};
 constexpr std::array kConsoles{

@@ -21,7 +21,7 @@ inline constexpr uint64_t kMaxCodeCache = uint64_t{1} << 30;  // bytes; jumps in
 inline constexpr uint64_t kMaxMemory = uint64_t{1} << 40;     // bytes; what one mapping of a 47-bit host surely holds
 
 enum class Architecture { kRiscv64 };
-enum class EngineChoice { kAuto, kInterpret, kTranslate };
+enum class EngineChoice { kAuto, kInterpret, kTranslate, kCheck };
 enum class Irqchip { kAia, kPlic };  // APLIC and IMSICs with message-signalled interrupts, or wires to a PLIC
 enum class ConsoleKind { kStdio, kFile, kPty, kSocket, kNone };
 
