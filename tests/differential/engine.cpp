@@ -2,6 +2,7 @@
 
 #include "cpu/interpret/interpreter.h"
 #if DOPPEL_TRANSLATE
+#include "cpu/check/checker.h"
 #include "cpu/translate/translator.h"
 #endif
 #include "device/bus.h"
@@ -109,6 +110,8 @@ class Kernel {
 };
 
 #if DOPPEL_TRANSLATE
+constexpr size_t kCacheBytes = size_t{64} << 20;
+
 // Each program is another machine, and so has a code cache of its own; all of it is translated before it runs.
 class FreshTranslator final : public cpu::Engine {
   public:
@@ -117,9 +120,17 @@ class FreshTranslator final : public cpu::Engine {
         auto engine = cpu::translate::Translator::create({.cache_bytes = kCacheBytes, .hot = 0});
         return engine ? (*engine)->make_vcpu(parts) : nullptr;
     }
+};
 
-  private:
-    static constexpr size_t kCacheBytes = size_t{64} << 20;
+// The same, compared with the interpreter block by block. What differs ends the program.
+class FreshChecker final : public cpu::Engine {
+  public:
+    std::string_view name() const override { return "check"; }
+    std::unique_ptr<cpu::Vcpu> make_vcpu(const cpu::VcpuParts& parts) const override {
+        auto engine = cpu::check::Checker::create(
+            {.cache_bytes = kCacheBytes}, [](const std::string& difference) { fmt::print(stderr, "{}", difference); });
+        return engine ? (*engine)->make_vcpu(parts) : nullptr;
+    }
 };
 #endif
 
@@ -129,6 +140,7 @@ std::unique_ptr<cpu::Engine> engine_by_name(std::string_view name) {
     if (name == "interpret") return std::make_unique<cpu::interpret::Interpreter>();
 #if DOPPEL_TRANSLATE
     if (name == "translate") return std::make_unique<FreshTranslator>();
+    if (name == "check") return std::make_unique<FreshChecker>();
 #endif
     return nullptr;
 }
