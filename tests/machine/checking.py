@@ -11,6 +11,8 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 from support import guest  # noqa: E402
 from support.guest import booted, check  # noqa: E402
 
+guest.PATIENCE = 400  # seconds: everything is executed twice, and compared
+
 
 def skip_without_translator():
     done = subprocess.run([guest.DOPPEL, "run", "--explain", "--json", "tiny"], capture_output=True, text=True, check=False)
@@ -28,14 +30,14 @@ def works_without_a_difference(work, *arguments):
             machine.ends_with(0)
         check(not re.search(rb"doppel: (error|warning)", machine.seen), machine.tail())
         stats = json.loads(path.read_text())
-    check(stats["engine"] == "check" and stats["comparisons"] > 1_000_000, stats)
+    check(stats["engine"] == "check" and stats["comparisons"] > 100_000, stats)
     check(stats["translated_instructions"] > 0.9 * stats["instructions"] and stats["regions_translated"] > 100, stats)
 
 
 def test_a_guest_boots_while_its_translated_code_is_checked():
     if guest.INSTRUMENTED:
         guest.skip("a sanitizer's build takes too long")
-    works_without_a_difference("echo 7 2.5 | awk '{ print $1 / $2, sin($2) }'")
+    works_without_a_difference("echo 7 2.5 | awk '{ print $1 / $2, int($2 * 3) }'")
 
 
 def long_four_harts_work_while_their_translated_code_is_checked():

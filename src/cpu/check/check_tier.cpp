@@ -15,16 +15,16 @@ using interpret::kPageMask;
 
 namespace {
 
-// The most instructions of a chain. No block has more.
-constexpr int64_t kChain = 64;
+// The most instructions of a chain: no block has more; and where the chain begins at a place that is visited often.
+constexpr int64_t kChain = 64, kLongChain = 512;
 // A place begins a chain once in so many visits, and once it was visited often, but for once in so many.
 constexpr uint32_t kVisitsPerChain = 4, kOften = 64;
 
 // Memory as it was before several comparisons.
 class UndoLog {
   public:
-    void add(ShadowMemory& shadow) {
-        for (size_t i = 0; i < shadow.count(); i++) entries_.push_back(shadow.page(i));
+    void add(const ShadowMemory& shadow) {
+        shadow.each_writable([&](const ShadowMemory::Page& page) { entries_.push_back(page); });
     }
     void apply() {
         for (size_t i = entries_.size(); i-- > 0;) {
@@ -89,11 +89,11 @@ void CheckTier::run_translated(const CodePlace& place, int64_t limit) {
     outcome_.before.put(hart_);
 }
 
-void CheckTier::run_chain(const CodePlace& place, int64_t budget) {
-    run_translated(place, std::min(kChain, budget));
+void CheckTier::run_chain(const CodePlace& place, int64_t limit) {
+    run_translated(place, limit);
     if (!outcome_.had_no_code()) return;
     tier_->translate(place);
-    run_translated(place, std::min(kChain, budget));
+    run_translated(place, limit);
 }
 
 void CheckTier::run_block(const CodePlace& place, Step& step, int64_t budget) {
@@ -101,9 +101,9 @@ void CheckTier::run_block(const CodePlace& place, Step& step, int64_t budget) {
         run_translated(place, step.instructions);
         if (!outcome_.had_no_code()) return;
     }
-    run_chain(place, budget);
+    const int64_t most = std::min(kChain, budget);
+    run_chain(place, most);
     if (outcome_.had_no_code()) return;
-    const int64_t most = outcome_.limit;
     for (int64_t count = 1; count <= most; count++) {
         run_translated(place, count);
         if (outcome_.had_no_code()) continue;
@@ -115,8 +115,9 @@ void CheckTier::run_block(const CodePlace& place, Step& step, int64_t budget) {
 void CheckTier::run_next(const CodePlace& place, int64_t budget) {
     Step& step = step_at(place);
     bool fourth = ++step.visits % kVisitsPerChain == 0;
-    bool chain = step.visits > kOften ? !fourth : fourth;
-    chain ? run_chain(place, budget) : run_block(place, step, budget);
+    bool often = step.visits > kOften;
+    if (fourth == often) return run_block(place, step, budget);
+    run_chain(place, std::min(often ? kLongChain : kChain, budget));
 }
 
 // Translated code may leave an instruction to the interpreter when it has noted its flags already.
@@ -133,7 +134,7 @@ std::optional<Difference> CheckTier::compare(const CodePlace& place) {
     Interpreted done = host_.interpret(static_cast<uint64_t>(outcome_.executed), shadow_.interpreted());
     std::vector<MemoryDifference> memory;
     std::vector<uint64_t> only_interpreted;
-    for (size_t i = 0; i < shadow_.count(); i++) compare_page(shadow_.page(i), memory);
+    shadow_.each_writable([&](const ShadowMemory::Page& page) { compare_page(page, memory); });
     if (done.missed) only_interpreted = shadow_.take_written_by_interpreter_alone();
     bool agree =
         done.whole && memory.empty() && only_interpreted.empty() && same_but_float_status(hart_, outcome_.after);

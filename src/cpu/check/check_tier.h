@@ -1,7 +1,7 @@
 // Translated code that is believed only as far as the interpreter agrees: a native tier around another one.
 //
 // What the other tier's code does is not to count. It works on the hart's registers and on copies of the pages that it
-// writes (shadow_memory.h); then the registers are put back, the interpreter executes as many instructions, and the two
+// uses (shadow_memory.h); then the registers are put back, the interpreter executes as many instructions, and the two
 // results are compared. Devices, faults and system instructions are the interpreter's anyway, so nothing that others
 // see happens twice.
 //
@@ -75,7 +75,7 @@ class CheckTier final : public interpret::NativeTier, private interpret::NativeH
     };
     void run_next(const CodePlace& place, int64_t budget);
     void run_block(const CodePlace& place, Step& step, int64_t budget);
-    void run_chain(const CodePlace& place, int64_t budget);
+    void run_chain(const CodePlace& place, int64_t limit);
     void run_translated(const CodePlace& place, int64_t limit);
     // Lets the interpreter execute what translated code did. nullopt: it agrees.
     std::optional<Difference> compare(const CodePlace& place);

@@ -4,7 +4,6 @@
 
 namespace doppel::cpu::check {
 
-using interpret::kNoPage;
 using interpret::kPageMask;
 using interpret::TlbEntry;
 
@@ -21,7 +20,7 @@ void ShadowMemory::drop_addresses() {
     used_.clear();
 }
 
-ShadowMemory::Page* ShadowMemory::find(uint64_t physical) {
+ShadowMemory::Page* ShadowMemory::find(uint64_t physical) const {
     for (size_t i = 0; i < count_; i++) {
         if (pages_[i]->physical == physical) return pages_[i].get();
     }
@@ -33,14 +32,8 @@ ShadowMemory::Page& ShadowMemory::copy(uint64_t physical, uint8_t* memory) {
     Page& page = *pages_[count_++];
     page.memory = memory;
     page.physical = physical;
-    std::memcpy(page.before.data(), memory, page.before.size());
-    page.written = page.before;
-    // Who reads the page through another address sees what is written from now on.
-    for (uint64_t va : used_) {
-        TlbEntry& entry = translated_.slot(va);
-        uint64_t tag = entry.read_tag != kNoPage ? entry.read_tag : entry.write_tag;
-        if (entry.physical == physical) entry.offset = reinterpret_cast<uint64_t>(page.written.data()) - tag;
-    }
+    page.is_writable = false;
+    std::memcpy(page.written.data(), memory, page.written.size());
     return page;
 }
 
@@ -54,23 +47,23 @@ void ShadowMemory::map(uint64_t va, const TlbEntry& entry, bool writes) {
         other = {};
         used_.push_back(va);
     }
-    other.physical = mine.physical = entry.physical;
-    other.offset = entry.offset;
     Page* page = find(entry.physical);
-    if (writes && page == nullptr) page = &copy(entry.physical, reinterpret_cast<uint8_t*>(tag + entry.offset));
-    mine.offset = page != nullptr ? reinterpret_cast<uint64_t>(page->written.data()) - tag : entry.offset;
+    if (page == nullptr) page = &copy(entry.physical, reinterpret_cast<uint8_t*>(tag + entry.offset));
+    if (writes && !std::exchange(page->is_writable, true)) page->before = page->written;
+    mine.physical = other.physical = entry.physical;
+    mine.offset = reinterpret_cast<uint64_t>(page->written.data()) - tag;
+    other.offset = entry.offset;
     (writes ? mine.write_tag : mine.read_tag) = tag;
-    (writes ? other.write_tag : other.read_tag) = tag;
-}
-
-void ShadowMemory::undo() {
-    for (size_t i = 0; i < count_; i++) std::memcpy(pages_[i]->memory, pages_[i]->before.data(), sizeof(Bytes));
+    // What may be written may be read, and translated code knows that.
+    other.read_tag = tag;
+    if (writes) other.write_tag = tag;
 }
 
 std::vector<uint64_t> ShadowMemory::take_written_by_interpreter_alone() {
     std::vector<uint64_t> alone;
     interpreted_.drop_writes([&](uint64_t physical) {
-        if (find(physical) == nullptr) alone.push_back(physical);
+        const Page* page = find(physical);
+        if (page == nullptr || !page->is_writable) alone.push_back(physical);
         return false;
     });
     interpreted_.clear();

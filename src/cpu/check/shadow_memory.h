@@ -1,12 +1,14 @@
-// Guest memory for a run of translated code that is not to count: what it writes goes to private copies of the pages.
+// Guest memory for a run of translated code that is not to count: private copies of the pages that it uses.
 //
-// Two soft TLBs hold the same pages: in that of translated code, pages that may be written lead to the copies; in the
-// interpreter's, which runs afterwards, they lead to memory.
+// Two soft TLBs hold the same pages: that of translated code leads to the copies, that of the interpreter, which runs
+// afterwards, to memory. Pages that are read are copied too, because translated code keeps a page's place for accesses
+// that come later.
 #pragma once
 
 #include <array>
 #include <cstdint>
 #include <memory>
+#include <utility>
 #include <vector>
 
 #include "cpu/interpret/soft_tlb.h"
@@ -19,9 +21,10 @@ class ShadowMemory {
     using Bytes = std::array<uint8_t, isa::riscv::kPageBytes>;
     struct alignas(64) Page {
         Bytes written;  // by translated code
-        Bytes before;
+        Bytes before;   // if is_writable
         uint8_t* memory = nullptr;
         uint64_t physical = 0;
+        bool is_writable = false;
     };
 
     interpret::SoftTlb& translated() { return translated_; }
@@ -34,11 +37,13 @@ class ShadowMemory {
     // Lets translated code reach the page of `va` as `entry`, which names memory, permits.
     void map(uint64_t va, const interpret::TlbEntry& entry, bool writes);
 
-    // Those that were mapped for writing.
-    size_t count() const { return count_; }
-    Page& page(size_t index) { return *pages_[index]; }
-    // Memory of all pages becomes as before.
-    void undo();
+    // f(page), for those that were mapped for writing.
+    template <class F>
+    void each_writable(F f) const {
+        for (size_t i = 0; i < count_; i++) {
+            if (pages_[i]->is_writable) f(std::as_const(*pages_[i]));
+        }
+    }
 
     // The guest physical addresses of pages that the interpreter has made write entries for, and translated code has
     // not. The interpreter's soft TLB is empty then.
@@ -47,7 +52,7 @@ class ShadowMemory {
   private:
     using TlbEntry = interpret::TlbEntry;
 
-    Page* find(uint64_t physical);
+    Page* find(uint64_t physical) const;
     Page& copy(uint64_t physical, uint8_t* memory);
 
     interpret::SoftTlb translated_, interpreted_;
