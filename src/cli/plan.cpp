@@ -144,9 +144,8 @@ Result<> choose_engine(const Arguments& arguments, Plan& plan) {
             return fail(Error::usage("--code-cache", "does not apply to --engine interpret", "leave one of them out"));
         DOPPEL_TRY(plan.specification.code_cache, parse_size(*size, "--code-cache"));
     }
-    const bool traces_translations = std::ranges::any_of(plan.specification.traces, [](const auto& trace) {
-        return (trace.kinds & trace_kind::kTranslations) != 0;
-    });
+    const bool traces_translations = std::ranges::any_of(
+        plan.specification.traces, [](const auto& trace) { return (trace.kinds & trace_kind::kTranslations) != 0; });
     if (traces_translations && chosen == "interpret")
         return fail(
             Error::usage("--trace translate", "does not apply to --engine interpret", "leave one of them out"));

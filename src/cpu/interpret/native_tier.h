@@ -36,8 +36,8 @@ class NativeHost {
 
     // hart.pc; nullopt: it is not for translated code, or a fetch fault was taken.
     virtual std::optional<CodePlace> place() = 0;
-    // Executes `count` instructions from hart.pc by interpretation, their data accesses through `tlb`; the budget of the
-    // present run pays. One that traps is the last.
+    // Executes `count` instructions from hart.pc by interpretation, their data accesses through `tlb`; the budget of
+    // the present run pays. One that traps is the last.
     virtual Interpreted interpret(uint64_t count, SoftTlb& tlb) = 0;
 };
 
