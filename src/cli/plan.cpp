@@ -147,8 +147,7 @@ Result<> choose_engine(const Arguments& arguments, Plan& plan) {
     const bool traces_translations = std::ranges::any_of(
         plan.specification.traces, [](const auto& trace) { return (trace.kinds & trace_kind::kTranslations) != 0; });
     if (traces_translations && chosen == "interpret")
-        return fail(
-            Error::usage("--trace translate", "does not apply to --engine interpret", "leave one of them out"));
+        return fail(Error::usage("--trace translate", "does not apply to --engine interpret", "leave one of them out"));
     plan.engine = {chosen, asked == "auto" ? "the fastest that this build has" : "asked by --engine"};
     return {};
 }
