@@ -1,6 +1,7 @@
 // The system calls that are left to a machine, as a seccomp filter.
 #include <fcntl.h>
 #include <linux/fs.h>
+#include <malloc.h>
 #include <seccomp.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
@@ -138,8 +139,11 @@ void add_rules(Filter& filter, const Permissions& permissions) {
 namespace {
 
 // glibc reads /proc/sys/vm/overcommit_memory when a thread other than the first shrinks its heap for the first time
-// (check_may_shrink_heap); the answer is kept for the process. Nobody could ask later.
+// (check_may_shrink_heap); the answer is kept for the process. And it counts the processors, in /sys, for the ninth
+// thread that allocates (arena_get2), unless told how many arenas there may be. Nobody could ask later.
 void let_allocator_look_around() {
+    constexpr int kArenas = 8;
+    mallopt(M_ARENA_MAX, kArenas);
     constexpr size_t kBlocks = 64, kBlockBytes = 64 << 10;
     std::thread([] {
         std::vector<std::unique_ptr<char[]>> blocks;

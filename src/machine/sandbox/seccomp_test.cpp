@@ -19,9 +19,11 @@
 #include <sys/un.h>
 #include <termios.h>
 
+#include <atomic>
 #include <cerrno>
 #include <condition_variable>
 #include <mutex>
+#include <thread>
 #include <vector>
 
 #include "base/instrumented.h"
@@ -155,6 +157,33 @@ TEST(Seccomp, LetsAThreadGiveMemoryBack) {
     });
     EXPECT_EQ(outcome.signal, 0) << outcome.said;
     EXPECT_EQ(outcome.code, 0);
+}
+
+TEST(Seccomp, LetsManyThreadsAllocateForTheFirstTime) {
+    // No thread can be started afterwards, so they wait for the walls to stand.
+    std::atomic<bool> confined{false};
+    std::atomic<int> allocated{0};
+    constexpr int kThreads = 24;
+    const pid_t child = fork();
+    if (child == 0) {
+        std::vector<std::thread> threads;
+        for (int i = 0; i < kThreads; i++) {
+            threads.emplace_back([&confined, &allocated] {
+                while (!confined.load()) sched_yield();
+                std::vector<char> memory(1000, 'x');
+                *const_cast<volatile char*>(memory.data()) = 'y';
+                allocated++;
+                while (allocated.load() < kThreads) sched_yield();  // each keeps its arena
+            });
+        }
+        if (!confine_calls({})) _exit(1);
+        confined.store(true);
+        for (std::thread& thread : threads) thread.join();
+        _exit(0);
+    }
+    int status = 0;
+    ASSERT_EQ(waitpid(child, &status, 0), child);
+    EXPECT_EQ(status, 0);
 }
 
 TEST(Seccomp, LeavesOpenFilesWritable) {
