@@ -144,7 +144,7 @@ namespace {
 void let_allocator_look_around() {
     constexpr int kArenas = 8;
     mallopt(M_ARENA_MAX, kArenas);
-    constexpr size_t kBlocks = 64, kBlockBytes = 64 << 10;
+    constexpr size_t kBlocks = 16, kBlockBytes = 64 << 10;
     std::thread([] {
         std::vector<std::unique_ptr<char[]>> blocks;
         for (size_t i = 0; i < kBlocks; i++) {
