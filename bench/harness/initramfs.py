@@ -61,7 +61,7 @@ def write(path, tiny_initrd, programs, program, tree=None):
             cpio.link(linker, f"/usr/{linker}")
         cpio.program("init", (programs / "init").read_bytes())
         cpio.folder("bench")
-        cpio.folder("bench/work")
+        cpio.folder("bench/scratch")
         cpio.program("bench/bench", program.read_bytes())
         for name in ("workload", "work.sql", "work.py"):
             cpio.program(f"bench/{name}", (programs / name).read_bytes())

@@ -331,7 +331,7 @@ uint64_t CodeCache::compare_written() {
     return drops_;
 }
 
-void CodeCache::note_write(const memory::Region&, uint64_t physical) {
+void CodeCache::note_write(uint64_t physical) {
     constexpr unsigned kTooManyWrites = 256;
     std::lock_guard guard(lock_);
     auto found = pages_.find(physical & kPageMask);

@@ -50,11 +50,12 @@ class CodeCache {
     const doppel::translate::x86::Thunks& thunks() const { return thunks_; }
     const uint8_t* thunk_base() const { return thunk_base_; }
 
+    // Names the block at `physical` in this mode.
+    static uint64_t key_of(uint64_t physical, CodeMode mode) { return physical >> 1 << 4 | mode.number(); }
     // nullptr: none.
     const uint8_t* find(uint64_t physical, CodeMode mode);
-    // Translates the block at `physical`, which lies in RAM; nullptr: not for translated code, or not now. `mine` has
-    // dropped its write entries of code pages when it looks at `new_pages` next. `traced`, unless null, gets what was
-    // done, at physical addresses.
+    // Translates the block at `physical`, which lies in RAM; nullptr: not for translated code, or not now. `traced`,
+    // unless null, gets what was done, at physical addresses.
     const uint8_t* translate(const memory::Region& region, uint64_t physical, CodeMode mode,
                              TracedTranslation* traced = nullptr);
     // The jump at `site` leads to the code for `physical` from now on.
@@ -64,7 +65,8 @@ class CodeCache {
     // Drops what memory does not hold any more. At fence.i. How much was ever dropped: code that was found before is
     // still right when that has not changed.
     uint64_t compare_written();
-    void note_write(const memory::Region& region, uint64_t physical);
+    // A store went to the page of `physical`.
+    void note_write(uint64_t physical);
 
     // Code pages so far; grows.
     uint64_t code_pages() const { return code_pages_.load(); }
@@ -102,7 +104,6 @@ class CodeCache {
     };
 
     explicit CodeCache(doppel::translate::CodeMemory memory);
-    static uint64_t key_of(uint64_t physical, CodeMode mode) { return physical >> 1 << 4 | mode.number(); }
     bool settled(const CodePage& page) const;
     void drop(NativeBlock& block);
     bool holds(const CodePage& page, const NativeBlock& block) const;

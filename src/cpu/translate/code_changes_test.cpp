@@ -116,7 +116,7 @@ TEST_F(CodeChanges, ThatComeTooOftenEndTheTranslationOfThePageUntilTheNextFence)
     constexpr int kMany = 10'000;
     translate(kCode);
     translate(kCode + kPage);
-    for (int i = 0; i < kMany; i++) cache->note_write(ram(), kCode + 0x800);
+    for (int i = 0; i < kMany; i++) cache->note_write(kCode + 0x800);
     EXPECT_FALSE(is_known(kCode));
     EXPECT_EQ(translate(kCode), nullptr);
     EXPECT_FALSE(memory::GuestMemory::holds_code(ram(), kCode)) << "writes are quick again";

@@ -120,7 +120,7 @@ void Tier::settle() {
 }
 
 void Tier::note_code_write(uint64_t physical) {
-    if (const memory::Region* region = memory_.find(physical, 1)) cache_->note_write(*region, physical);
+    cache_->note_write(physical);
 }
 
 void Tier::translate(const CodePlace& place) {

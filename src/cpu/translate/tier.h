@@ -64,7 +64,7 @@ class Tier final : public interpret::NativeTier {
     };
     static constexpr size_t kKnown = 1 << 14;
     Known& known(uint64_t physical) { return known_[(physical >> 1 ^ physical >> 15) & (kKnown - 1)]; }
-    uint64_t key_of(uint64_t physical) const { return physical >> 1 << 4 | mode_.number(); }
+    uint64_t key_of(uint64_t physical) const { return CodeCache::key_of(physical, mode_); }
 
     // Whether translations are traced.
     bool tells() const { return trace_ != nullptr && trace_->wants(trace_kind::kTranslations); }
