@@ -98,6 +98,7 @@ class Evaluator {
             stored =
                 __atomic_compare_exchange_n(host, &expected, value.bits, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
         }
+        runner_.finish_atomic();
         reservation.bytes = 0;
         k(Word<64>(stored ? 0 : 1));
     }
@@ -109,6 +110,7 @@ class Evaluator {
         while (!__atomic_compare_exchange_n(host, &old, isa::riscv::combine(operation, Word<N>(old), operand).bits,
                                             true, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST)) {
         }
+        runner_.finish_atomic();
         k(Word<N>(old));
     }
     void fence(int32_t) { std::atomic_thread_fence(std::memory_order_seq_cst); }

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <utility>
 
 #include "cpu/interpret/block_cache.h"
 #include "cpu/interpret/native_tier.h"
@@ -67,8 +68,13 @@ class Runner final : public Vcpu, public NativeHost, private isa::riscv::EngineH
     // Slow paths: TLB misses, page crossings, devices. False: `op` trapped, and the handler must leave.
     [[gnu::noinline]] bool load_slow(const Op* op, uint64_t va, unsigned bytes, uint64_t& value);
     [[gnu::noinline]] bool store_slow(const Op* op, uint64_t va, unsigned bytes, uint64_t value);
-    // Host memory for an atomic of naturally aligned `bytes`; nullptr: trapped.
+    // Host memory for an atomic of naturally aligned `bytes`; nullptr: trapped. Who stores there calls finish_atomic
+    // behind the store.
     [[gnu::noinline]] uint8_t* atomic_slow(const Op* op, uint64_t va, unsigned bytes, isa::riscv::Access access);
+    void finish_atomic() {
+        if (slow_atomic_.host != nullptr) [[unlikely]]
+            std::exchange(slow_atomic_, {}).note_written();
+    }
     [[gnu::noinline]] void trap(const Op* op, uint64_t cause, uint64_t tval);
     [[gnu::noinline]] void illegal(const Op* op);
 
@@ -133,8 +139,17 @@ class Runner final : public Vcpu, public NativeHost, private isa::riscv::EngineH
     bool fetch_half(uint64_t va, uint32_t& half);
     // Fills the TLB when the page allows it. The result's `physical` is the address's.
     isa::riscv::Translation translate_data(uint64_t va, unsigned bytes, isa::riscv::Access access);
-    // Host memory for an access within a page, nullptr: trapped. Devices are not memory.
-    uint8_t* memory_part(const Op* op, uint64_t va, unsigned bytes, isa::riscv::Access access);
+    // Host memory for an access within a page. A store to it is noted once it is done: until then another hart's
+    // fence.i finds the old code and takes the note.
+    struct MemoryPart {
+        uint8_t* host = nullptr;  // null: trapped
+        const memory::Region* region = nullptr;
+        uint64_t physical = 0;
+        unsigned bytes = 0;
+        void note_written() const { memory::GuestMemory::mark_dirty(*region, physical, bytes); }
+    };
+    // Devices are not memory.
+    MemoryPart memory_part(const Op* op, uint64_t va, unsigned bytes, isa::riscv::Access access);
     bool load_uncached(const Op* op, uint64_t va, unsigned bytes, uint64_t& value);
     bool store_uncached(const Op* op, uint64_t va, unsigned bytes, uint64_t value);
     bool load_crossing(const Op* op, uint64_t va, unsigned bytes, uint64_t& value);
@@ -161,7 +176,7 @@ class Runner final : public Vcpu, public NativeHost, private isa::riscv::EngineH
     void trace_trap(const TracedTrap& taken);
     bool load_traced(const Op* op, uint64_t va, unsigned bytes, uint64_t& value);
     bool store_traced(const Op* op, uint64_t va, unsigned bytes, uint64_t value);
-    uint8_t* atomic_traced(const Op* op, uint64_t va, unsigned bytes, isa::riscv::Access access);
+    void note_traced_atomic(uint64_t va, const MemoryPart& part);
     // Of the first byte of an access, whose pages are translated in order.
     void note_traced_physical(uint64_t physical) {
         if (!traced_physical_) traced_physical_ = physical;
@@ -196,6 +211,8 @@ class Runner final : public Vcpu, public NativeHost, private isa::riscv::EngineH
     isa::riscv::AccessMode data_mode_{};
     bool mxr_ = false;
     uint64_t pending_seen_ = 0;  // interrupts when they were last looked at
+
+    MemoryPart slow_atomic_;  // what the present atomic stores to, unless through the soft TLB
 
     TlbPool data_tlbs_;
     std::array<FetchEntry, kFetchEntries> fetch_tlb_;

@@ -109,10 +109,10 @@ bool Runner::load_crossing(const Op* op, uint64_t va, unsigned bytes, uint64_t& 
     uint64_t second = second_page(va, bytes);
     size_t first_bytes = second - va;
     uint8_t raw[8] = {};
-    const uint8_t* host = memory_part(op, va, static_cast<unsigned>(first_bytes), Access::kLoad);
+    const uint8_t* host = memory_part(op, va, static_cast<unsigned>(first_bytes), Access::kLoad).host;
     if (host == nullptr) return false;
     std::memcpy(raw, host, first_bytes);
-    host = memory_part(op, second, static_cast<unsigned>(bytes - first_bytes), Access::kLoad);
+    host = memory_part(op, second, static_cast<unsigned>(bytes - first_bytes), Access::kLoad).host;
     if (host == nullptr) return false;
     std::memcpy(raw + first_bytes, host, bytes - first_bytes);
     value = load_le<uint64_t>(raw);
@@ -141,27 +141,29 @@ bool Runner::store_crossing(const Op* op, uint64_t va, unsigned bytes, uint64_t 
     // Both pages are checked before a byte is written.
     uint64_t second = second_page(va, bytes);
     size_t first_bytes = second - va;
-    uint8_t* first_host = memory_part(op, va, static_cast<unsigned>(first_bytes), Access::kStore);
-    if (first_host == nullptr) return false;
-    uint8_t* second_host = memory_part(op, second, static_cast<unsigned>(bytes - first_bytes), Access::kStore);
-    if (second_host == nullptr) return false;
+    MemoryPart low = memory_part(op, va, static_cast<unsigned>(first_bytes), Access::kStore);
+    if (low.host == nullptr) return false;
+    MemoryPart high = memory_part(op, second, static_cast<unsigned>(bytes - first_bytes), Access::kStore);
+    if (high.host == nullptr) return false;
     uint8_t raw[8];
     store_le<uint64_t>(raw, value);
-    std::memcpy(first_host, raw, first_bytes);
-    std::memcpy(second_host, raw + first_bytes, bytes - first_bytes);
+    std::memcpy(low.host, raw, low.bytes);
+    std::memcpy(high.host, raw + low.bytes, high.bytes);
+    low.note_written();
+    high.note_written();
     return true;
 }
 
-uint8_t* Runner::memory_part(const Op* op, uint64_t va, unsigned bytes, Access access) {
+Runner::MemoryPart Runner::memory_part(const Op* op, uint64_t va, unsigned bytes, Access access) {
     Translation found = translate_data(va, bytes, access);
     const memory::Region* region = !found.ok                 ? nullptr
                                    : access == Access::kLoad ? memory_.find_readable(found.physical, bytes)
                                                              : memory_.find(found.physical, bytes);
     if (region == nullptr) {
         trap(op, found.ok ? isa::riscv::access_fault(access) : found.cause, va);
-        return nullptr;
+        return {};
     }
-    return region->host + (found.physical - region->base);
+    return {region->host + (found.physical - region->base), region, found.physical, bytes};
 }
 
 uint8_t* Runner::atomic_slow(const Op* op, uint64_t va, unsigned bytes, Access access) {
@@ -173,9 +175,11 @@ uint8_t* Runner::atomic_slow(const Op* op, uint64_t va, unsigned bytes, Access a
     bool modifies = access == Access::kStore;
     if (watched(op, va, bytes, access) || (modifies && watched(op, va, bytes, Access::kLoad))) [[unlikely]]
         return nullptr;
-    if (traces_memory_) [[unlikely]]
-        return atomic_traced(op, va, bytes, access);
-    return memory_part(op, va, bytes, access);
+    MemoryPart part = memory_part(op, va, bytes, access);
+    if (traces_memory_ && part.host != nullptr) [[unlikely]]
+        note_traced_atomic(va, part);
+    if (modifies) slow_atomic_ = part;
+    return part.host;
 }
 
 }  // namespace doppel::cpu::interpret

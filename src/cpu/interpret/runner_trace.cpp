@@ -61,14 +61,10 @@ bool Runner::store_traced(const Op* op, uint64_t va, unsigned bytes, uint64_t va
     return true;
 }
 
-uint8_t* Runner::atomic_traced(const Op* op, uint64_t va, unsigned bytes, Access access) {
-    traced_physical_.reset();
-    uint8_t* host = memory_part(op, va, bytes, access);
-    if (host != nullptr) {
-        uint64_t before = read_atomic(memory_, *traced_physical_, bytes);
-        traced_atomic_ = traced(TracedAccess::Kind::kAtomic, va, bytes, before);
-    }
-    return host;
+void Runner::note_traced_atomic(uint64_t va, const MemoryPart& part) {
+    traced_physical_ = part.physical;
+    uint64_t before = read_atomic(memory_, part.physical, part.bytes);
+    traced_atomic_ = traced(TracedAccess::Kind::kAtomic, va, part.bytes, before);
 }
 
 TracedAccess Runner::traced(TracedAccess::Kind kind, uint64_t va, unsigned bytes, uint64_t value) const {
