@@ -173,7 +173,8 @@ TEST(Builder, ChangesNoResult) {
         bool is_unary = info(operation).operands == 1,
              is_comparison = operation >= Operation::kEq && operation <= Operation::kSlt;
         if (operation == Operation::kSelect) continue;
-        Type type = choices.one_in(3) ? Type::kI32 : Type::kI64;
+        bool is_high = operation >= Operation::kMulHighUnsigned && operation <= Operation::kMulHighSignedUnsigned;
+        Type type = !is_high && choices.one_in(3) ? Type::kI32 : Type::kI64;
         Machine simple;
         for (uint64_t& value : simple.x) value = choices.value();
         simple.x[0] = 0;

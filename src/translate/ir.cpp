@@ -38,42 +38,91 @@ Error malformed(const Block& block, size_t at, std::string_view why) {
                  std::string(why), ""};
 }
 
-// The operands' types against the operation's, for those that compute.
-std::string_view type_problem(const Block& block, const Node& node) {
-    auto type_of = [&](ValueId id) { return block.nodes[id].type; };
+// What is computed with. Narrower values are only loaded, stored, extended from and truncated to, and single bits are
+// only compared into, combined and chosen by: host registers hold anything above them.
+bool is_word(Type type) {
+    return type == Type::kI32 || type == Type::kI64;
+}
+
+// A node's types, for verify().
+struct Types {
+    Type own, a, b, c;
+
+    bool same() const { return a == own && (b == own || b == Type::kNone); }
+};
+
+std::string_view arithmetic_problem(const Node& node, const Types& types) {
     switch (node.operation) {
-        case Operation::kAdd:
-        case Operation::kSub:
-        case Operation::kMul:
         case Operation::kAnd:
         case Operation::kOr:
         case Operation::kXor:
-        case Operation::kShl:
-        case Operation::kShr:
-        case Operation::kSar:
-        case Operation::kRotl:
-        case Operation::kRotr:
-            return type_of(node.a) == node.type && type_of(node.b) == node.type ? "" : "operands of another width";
-        case Operation::kEq:
-        case Operation::kNe:
-        case Operation::kUlt:
-        case Operation::kSlt:
-            return type_of(node.a) == type_of(node.b) && node.type == Type::kI1 ? "" : "comparison of different widths";
-        case Operation::kSelect:
-            return type_of(node.a) == Type::kI1 && type_of(node.b) == node.type && type_of(node.c) == node.type
-                       ? ""
-                       : "selection of different widths";
+        case Operation::kNot:
+            if (types.own == Type::kI1 && types.same()) return "";
+            break;
+        case Operation::kMulHighUnsigned:
+        case Operation::kMulHighSigned:
+        case Operation::kMulHighSignedUnsigned:
+            if (types.own != Type::kI64) return "a high product of another width than 64";
+            break;
+        default:
+            break;
+    }
+    if (!types.same()) return "operands of another width";
+    return is_word(types.own) ? "" : "arithmetic of another width than 32 or 64";
+}
+
+std::string_view access_problem(const Node& node, const Types& types) {
+    switch (node.operation) {
+        case Operation::kLoad:
+            return width(types.own) == node.extra ? "" : "a load of another width than its value";
+        case Operation::kLoadSigned:
+        case Operation::kLoadZero:
+            return is_word(types.own) && node.extra < width(types.own) ? "" : "an extending load to fewer bits";
+        case Operation::kStore:
+            return width(types.b) == node.extra ? "" : "a store of another width than its value";
+        default:
+            return is_word(static_cast<Type>(node.extra)) ? "" : "an atomic of another width than 32 or 64";
+    }
+}
+
+// What is wrong with the types of the operation and its operands.
+std::string_view type_problem(const Node& node, const Types& types) {
+    if (info(node.operation).kind == OperationKind::kAccess) {
+        return types.a == Type::kI64 ? access_problem(node, types) : "an address of another width than 64";
+    }
+    if (node.operation >= Operation::kAdd && node.operation <= Operation::kSrem) {
+        switch (node.operation) {
+            case Operation::kEq:
+            case Operation::kNe:
+            case Operation::kUlt:
+            case Operation::kSlt:
+                if (types.a != types.b || types.own != Type::kI1) return "comparison of different widths";
+                return is_word(types.a) ? "" : "comparison of another width than 32 or 64";
+            case Operation::kSelect:
+                if (types.a != Type::kI1 || types.b != types.own || types.c != types.own) {
+                    return "selection of different widths";
+                }
+                return is_word(types.own) ? "" : "selection of another width than 32 or 64";
+            default:
+                return arithmetic_problem(node, types);
+        }
+    }
+    switch (node.operation) {
         case Operation::kTrunc:
-            return width(type_of(node.a)) > width(node.type) ? "" : "truncation to more bits";
-        case Operation::kZext:
+            if (types.own == Type::kI1) return "truncation to one bit";
+            return width(types.a) > width(types.own) ? "" : "truncation to more bits";
         case Operation::kSext:
-            return width(type_of(node.a)) < width(node.type) ? "" : "extension to fewer bits";
+            if (types.a == Type::kI1) return "sign extension of one bit";
+            [[fallthrough]];
+        case Operation::kZext:
+            if (!is_word(types.own)) return "extension to another width than 32 or 64";
+            return width(types.a) < width(types.own) ? "" : "extension to fewer bits";
         case Operation::kSetInteger:
         case Operation::kSetFloat:
         case Operation::kJumpTo:
-            return type_of(node.a) == Type::kI64 ? "" : "a register of another width than 64";
+            return types.a == Type::kI64 ? "" : "a register of another width than 64";
         case Operation::kBranch:
-            return type_of(node.a) == Type::kI1 ? "" : "a condition that is no bit";
+            return types.a == Type::kI1 ? "" : "a condition that is no bit";
         default:
             return "";
     }
@@ -127,7 +176,8 @@ Result<> verify(const Block& block) {
                 return fail(malformed(block, i, "an operand without a value"));
             }
         }
-        if (auto problem = type_problem(block, node); !problem.empty()) return fail(malformed(block, i, problem));
+        Types types{node.type, block.nodes[node.a].type, block.nodes[node.b].type, block.nodes[node.c].type};
+        if (auto problem = type_problem(node, types); !problem.empty()) return fail(malformed(block, i, problem));
         bool ends = known.kind == OperationKind::kEnd;
         if (ends != (i + 1 == count)) return fail(malformed(block, i, ends ? "an end inside" : "no end"));
     }

@@ -95,6 +95,10 @@ TEST(Verify, WantsTypesThatFit) {
     const Case cases[] = {
         {{.operation = Operation::kAdd, .type = Type::kI32, .a = 1, .b = 2}, "operands of another width"},
         {{.operation = Operation::kShl, .type = Type::kI16, .a = 1, .b = 2}, "operands of another width"},
+        {{.operation = Operation::kCountOnes, .type = Type::kI32, .a = 1}, "operands of another width"},
+        {{.operation = Operation::kLoad, .type = Type::kI64, .extra = 32, .a = 1}, "another width than its value"},
+        {{.operation = Operation::kLoadZero, .type = Type::kI32, .extra = 32, .a = 1}, "load to fewer bits"},
+        {{.operation = Operation::kStore, .extra = 32, .a = 1, .b = 2}, "another width than its value"},
         {{.operation = Operation::kEq, .type = Type::kI64, .a = 1, .b = 2}, "comparison of different widths"},
         {{.operation = Operation::kSelect, .type = Type::kI64, .a = 1, .b = 1, .c = 2},
          "selection of different widths"},
@@ -103,6 +107,52 @@ TEST(Verify, WantsTypesThatFit) {
         {{.operation = Operation::kSext, .type = Type::kI64, .a = 1}, "extension to fewer bits"},
     };
     for (const Case& one : cases) EXPECT_THAT(complaint_of(one.node), HasSubstr(one.why));
+}
+
+// A host register holds anything above a value of 8 or 16 bits, so that nothing may be computed with it.
+TEST(Verify, WantsArithmeticOfWordsOnly) {
+    constexpr uint8_t kDouble = 64, kByte = 8;
+    auto complaint_about = [](Type narrow, Node node) {
+        Block block = addition();
+        auto insert = [&](const Node& one) {
+            block.nodes.insert(block.nodes.end() - 1, one);
+            return static_cast<ValueId>(block.nodes.size() - 2);
+        };
+        ValueId value = narrow == Type::kI1 ? insert({.operation = Operation::kUlt, .type = narrow, .a = 1, .b = 2})
+                                            : insert({.operation = Operation::kTrunc, .type = narrow, .a = 1});
+        node.a = value;
+        if (info(node.operation).operands > 1) node.b = value;
+        insert(node);
+        return complaint(block);
+    };
+    for (Type narrow : {Type::kI1, Type::kI8, Type::kI16}) {
+        for (Operation operation :
+             {Operation::kAdd, Operation::kSub, Operation::kMul, Operation::kShr, Operation::kRotl, Operation::kSdiv,
+              Operation::kCountOnes, Operation::kByteReverse}) {
+            EXPECT_THAT(complaint_about(narrow, {.operation = operation, .type = narrow}),
+                        HasSubstr("another width than 32 or 64"))
+                << info(operation).text << width(narrow);
+        }
+        EXPECT_THAT(complaint_about(narrow, {.operation = Operation::kUlt, .type = Type::kI1}),
+                    HasSubstr("comparison of another width"));
+        EXPECT_THAT(complaint_about(narrow, {.operation = Operation::kLoad, .type = Type::kI64, .extra = kDouble}),
+                    HasSubstr("an address of another width"));
+        for (Operation operation : {Operation::kAnd, Operation::kNot}) {
+            std::string why = complaint_about(narrow, {.operation = operation, .type = narrow});
+            EXPECT_EQ(why.empty(), narrow == Type::kI1) << why;
+        }
+    }
+    EXPECT_THAT(complaint_about(Type::kI32, {.operation = Operation::kMulHighSigned, .type = Type::kI32}),
+                HasSubstr("another width than 64"));
+    EXPECT_THAT(complaint_about(Type::kI8, {.operation = Operation::kSext, .type = Type::kI16}),
+                HasSubstr("extension to another width"));
+    EXPECT_THAT(complaint_about(Type::kI1, {.operation = Operation::kSext, .type = Type::kI64}),
+                HasSubstr("sign extension of one bit"));
+    EXPECT_THAT(complaint_of({.operation = Operation::kTrunc, .type = Type::kI1, .a = 1}), HasSubstr("to one bit"));
+    EXPECT_THAT(complaint_of({.operation = Operation::kAtomicAdd, .type = Type::kI8, .extra = kByte, .a = 1, .b = 2}),
+                HasSubstr("an atomic of another width"));
+    EXPECT_THAT(complaint_of({.operation = Operation::kSelect, .type = Type::kI8, .a = 1, .b = 1, .c = 2}),
+                HasSubstr("selection of different widths"));
 }
 
 TEST(Verify, WantsRegistersOf64BitsAndConditionsOfOne) {
