@@ -40,23 +40,22 @@ constexpr std::array kAllowed{
     SCMP_SYS(getrandom),
     // signals of its own, and the end
     SCMP_SYS(rt_sigaction), SCMP_SYS(rt_sigprocmask), SCMP_SYS(rt_sigpending), SCMP_SYS(rt_sigreturn),
-    SCMP_SYS(sigaltstack), SCMP_SYS(getpid), SCMP_SYS(gettid), SCMP_SYS(exit), SCMP_SYS(exit_group)};
+    SCMP_SYS(sigaltstack), SCMP_SYS(getpid), SCMP_SYS(gettid), SCMP_SYS(exit), SCMP_SYS(exit_group),
+    // the beginning of threads that were made before the walls and first run behind them
+    SCMP_SYS(rseq), SCMP_SYS(set_robust_list)};
 
 // Not TIOCSTI, which types into the terminal as the user would.
 constexpr std::array kTerminalRequests{TCGETS, TCSETS, TCSETSW, TCSETSF, TIOCGPGRP, TIOCGWINSZ};
 constexpr std::array kFileCommands{F_GETFD, F_SETFD, F_GETFL, F_SETFL};
 
 // The runtimes of sanitizers: leak checks at the end (threads that are stopped and looked at), reports with symbols.
-constexpr std::array kForSanitizers{SCMP_SYS(open),       SCMP_SYS(openat),     SCMP_SYS(readlink),
-                                    SCMP_SYS(readlinkat), SCMP_SYS(getdents64), SCMP_SYS(stat),
-                                    SCMP_SYS(newfstatat), SCMP_SYS(clone),      SCMP_SYS(clone3),
-                                    SCMP_SYS(fork),       SCMP_SYS(vfork),      SCMP_SYS(execve),
-                                    SCMP_SYS(ptrace),     SCMP_SYS(wait4),      SCMP_SYS(prctl),
-                                    SCMP_SYS(kill),       SCMP_SYS(pipe2),      SCMP_SYS(pipe),
-                                    SCMP_SYS(dup2),       SCMP_SYS(getppid),    SCMP_SYS(set_robust_list),
-                                    SCMP_SYS(rseq),       SCMP_SYS(uname),      SCMP_SYS(getrlimit),
-                                    SCMP_SYS(setrlimit),  SCMP_SYS(prlimit64),  SCMP_SYS(mlock),
-                                    SCMP_SYS(getuid)};
+constexpr std::array kForSanitizers{
+    SCMP_SYS(open),  SCMP_SYS(openat),     SCMP_SYS(readlink),  SCMP_SYS(readlinkat), SCMP_SYS(getdents64),
+    SCMP_SYS(stat),  SCMP_SYS(newfstatat), SCMP_SYS(clone),     SCMP_SYS(clone3),     SCMP_SYS(fork),
+    SCMP_SYS(vfork), SCMP_SYS(execve),     SCMP_SYS(ptrace),    SCMP_SYS(wait4),      SCMP_SYS(prctl),
+    SCMP_SYS(kill),  SCMP_SYS(pipe2),      SCMP_SYS(pipe),      SCMP_SYS(dup2),       SCMP_SYS(getppid),
+    SCMP_SYS(uname), SCMP_SYS(getrlimit),  SCMP_SYS(setrlimit), SCMP_SYS(prlimit64),  SCMP_SYS(mlock),
+    SCMP_SYS(getuid)};
 
 struct Release {
     void operator()(scmp_filter_ctx filter) const { seccomp_release(filter); }
