@@ -42,6 +42,7 @@ class CheckTier final : public interpret::NativeTier, private interpret::NativeH
     void translate(const interpret::CodePlace&) override {}  // when it turns out that there is no code
     void context_changed(uint32_t context) override { tier_->context_changed(context); }
     void drop_jumps() override { tier_->drop_jumps(); }
+    void drop_jumps_to(uint64_t page) override { tier_->drop_jumps_to(page); }
     void fence_instructions() override { tier_->fence_instructions(); }
     void begin() override;
     void end() override;

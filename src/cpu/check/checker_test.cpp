@@ -38,6 +38,7 @@ class WrongTier final : public interpret::NativeTier {
     void translate(const interpret::CodePlace& place) override { tier_->translate(place); }
     void context_changed(uint32_t context) override { tier_->context_changed(context); }
     void drop_jumps() override { tier_->drop_jumps(); }
+    void drop_jumps_to(uint64_t page) override { tier_->drop_jumps_to(page); }
     void fence_instructions() override { tier_->fence_instructions(); }
     void begin() override { tier_->begin(); }
     void end() override { tier_->end(); }

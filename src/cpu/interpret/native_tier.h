@@ -59,8 +59,9 @@ class NativeTier {
     virtual void translate(const CodePlace& place) = 0;
     // `context` names the address space and privilege of fetches.
     virtual void context_changed(uint32_t context) = 0;
-    // Virtual addresses may lead elsewhere.
+    // Virtual addresses may lead elsewhere: all, or those in one page, in whatever address space.
     virtual void drop_jumps() = 0;
+    virtual void drop_jumps_to(uint64_t page) = 0;
     // fence.i
     virtual void fence_instructions() = 0;
     // Around the execution of guest code.

@@ -123,6 +123,7 @@ void Runner::execute(int64_t slice) {
     // A guest whose trap handler faults at once retires nothing: leave now and then all the same.
     constexpr unsigned kMaxMisses = 1 << 12;
     if (native_ != nullptr) native_->begin();
+    if (supervisor_is_local_ && (data_is_shared_ || fetch_is_shared_)) refresh_context();
     budget_ = slice;
     retired_at_slice_end_ = hart_.retired + static_cast<uint64_t>(slice);
     for (unsigned misses = 0; misses < kMaxMisses && budget_ > 0 && !must_leave(); misses++) {
@@ -197,8 +198,8 @@ const Op* Runner::find_block() {
         return nullptr;
     Block* block = page->whole && !page->stops ? cached_block(*page) : nullptr;
     if (block == nullptr) return find_single();
-    fetched_pages_.add(hart_.pc >> 12);
     if (native_ == nullptr) {
+        fetched_pages_.add(hart_.pc >> 12);
         jumps_[(hart_.pc >> 1) & (kJumpEntries - 1)] = {hart_.pc, block, fetch_context_};
     } else if (hot_ != 0 && ++block->heat >= hot_) {
         block->heat = 0;  // it has to prove itself again when its code is dropped
@@ -265,8 +266,8 @@ const Runner::FetchEntry* Runner::fetch_page(uint64_t va) {
     if (region == nullptr) return fault(isa::riscv::cause::kFetchAccess);
     note_large_page(va, found.span);
     counts_.fetch_tlb_fills++;
-    bool whole = isa::riscv::pmp_uniform(hart_, page);
-    // A split page is never found again: its tag matches nothing.
+    // A page that is not kept is never found again: its tag matches nothing.
+    bool whole = may_keep(found, fetch_is_shared_) && isa::riscv::pmp_uniform(hart_, page);
     bool stops = points_ != nullptr && points_->breaks_in_page(va);
     entry = {whole ? tag : 0, hart_.privilege, whole, stops, page, region->host + (page - region->base)};
     return &entry;
@@ -299,15 +300,19 @@ void Runner::refresh_context() {
     }
     if (std::exchange(mxr_, mode.mxr) != mode.mxr) clear_caches();
     bool overflowed = false;
-    auto space_of = [&](Privilege privilege) {
+    auto space_of = [&](bool is_shared, Privilege privilege) {
+        if (is_shared) return spaces_.number_of_all(overflowed);
         return spaces_.number_of(privilege == Privilege::kMachine ? 0 : hart_.csr.satp, overflowed);
     };
-    data_space_ = space_of(mode.privilege);
-    fetch_space_ = space_of(hart_.privilege);
+    bool shares = hart_.csr.satp >> 60 != 0 && !supervisor_is_local_;  // not Bare
+    fetch_is_shared_ = shares && hart_.privilege == Privilege::kSupervisor;
+    data_is_shared_ = shares && mode.privilege == Privilege::kSupervisor && !mode.sum;
+    data_space_ = space_of(data_is_shared_, mode.privilege);
+    fetch_space_ = space_of(fetch_is_shared_, hart_.privilege);
     if (overflowed) {
         clear_caches();
-        data_space_ = space_of(mode.privilege);
-        fetch_space_ = space_of(hart_.privilege);
+        data_space_ = space_of(data_is_shared_, mode.privilege);
+        fetch_space_ = space_of(fetch_is_shared_, hart_.privilege);
     }
     data_mode_ = mode;
     data_tlb_mode_ = mode.privilege == Privilege::kUser         ? 0
@@ -350,6 +355,7 @@ void Runner::drop_page(uint64_t va) {
     data_tlbs_.drop_page(va);
     FetchEntry& entry = fetch_tlb_[(va >> 12) & (kFetchEntries - 1)];
     if ((entry.tag & kPageMask) == (va & kPageMask)) entry = {};
+    if (native_ != nullptr) return native_->drop_jumps_to(va & kPageMask);  // its jumps are the only ones
     if (fetched_pages_.may_contain(va >> 12)) drop_jumps();
 }
 

@@ -86,14 +86,14 @@ class Runner final : public Vcpu, public NativeHost, private isa::riscv::EngineH
 
   private:
     static constexpr unsigned kJumpEntries = 4096;
-    static constexpr unsigned kFetchEntries = 256;
+    static constexpr unsigned kFetchEntries = 2048;  // a kernel and its processes run in as many pages
     // Instructions between two looks at the clock: timers are late by at most this.
     static constexpr int64_t kSlice = 1 << 14;
 
     struct FetchEntry {
         uint64_t tag = 0;  // page | address space; 0 empty
         isa::riscv::Privilege privilege{};
-        bool whole = true;   // false: PMP splits the page, and each halfword is checked by itself
+        bool whole = true;   // false: PMP splits the page or it is not kept, and each halfword is checked by itself
         bool stops = false;  // the page has breakpoints: its instructions are executed one by one
         uint64_t physical = 0;
         const uint8_t* host = nullptr;
@@ -156,6 +156,13 @@ class Runner final : public Vcpu, public NativeHost, private isa::riscv::EngineH
     bool store_crossing(const Op* op, uint64_t va, unsigned bytes, uint64_t value);
     unsigned index_of(const Op* op) const { return static_cast<unsigned>(op - block_->ops()); }
     void note_large_page(uint64_t va, uint64_t span);
+    // Whether a mapping may be kept in its space; if not, supervisor mappings are no longer shared from the next slice
+    // on.
+    bool may_keep(const isa::riscv::Translation& found, bool is_shared) {
+        if (found.global || !is_shared) return true;
+        supervisor_is_local_ = true;
+        return false;
+    }
 
     // runner_debug.cpp. A watched access leaves its block undone, and then its instruction runs by itself.
     enum class DebugEvent : uint8_t { kNone, kBreakpoint, kWatchedNext };
@@ -206,6 +213,10 @@ class Runner final : public Vcpu, public NativeHost, private isa::riscv::EngineH
     uint32_t translation_version_ = 0;
     uint32_t data_space_ = 0;
     uint32_t fetch_space_ = 0;
+    // Supervisor mappings are one space as long as all that were used are global: what a kernel leaves in the caches is
+    // there in every process.
+    bool supervisor_is_local_ = false;
+    bool data_is_shared_ = false, fetch_is_shared_ = false;
     SoftTlb* data_tlb_ = nullptr;
     unsigned data_tlb_mode_ = 0;  // user, supervisor, supervisor with SUM, machine
     isa::riscv::AccessMode data_mode_{};
@@ -218,9 +229,9 @@ class Runner final : public Vcpu, public NativeHost, private isa::riscv::EngineH
     std::array<FetchEntry, kFetchEntries> fetch_tlb_;
     std::array<JumpEntry, kJumpEntries> jumps_;
     AddressSpaces spaces_;
-    PageFilter fetched_pages_;  // pages with entries in jumps_
-    PageFilter large_pages_;    // 2 MiB and 1 GiB ranges with mappings of more than 4 KiB
-    bool vast_pages_ = false;   // a mapping of more than 1 GiB was used
+    PageFilter<1 << 12> fetched_pages_;  // pages with entries in jumps_
+    PageFilter<1 << 12> large_pages_;    // 2 MiB and 1 GiB ranges with mappings of more than 4 KiB
+    bool vast_pages_ = false;            // a mapping of more than 1 GiB was used
     uint32_t fence_number_ = 1;
     BlockCache blocks_;
     std::unique_ptr<NativeTier> native_;  // null: everything is interpreted

@@ -17,6 +17,7 @@ class FencingTier final : public NativeTier {
     void translate(const CodePlace&) override {}
     void context_changed(uint32_t) override {}
     void drop_jumps() override {}
+    void drop_jumps_to(uint64_t) override {}
     void fence_instructions() override {}
     void begin() override {}
     void end() override {}

@@ -23,7 +23,7 @@ Translation Runner::translate_data(uint64_t va, unsigned bytes, Access access) {
         if (!region->writable) return Translation::fault(isa::riscv::cause::kStoreAccess);
         memory::GuestMemory::mark_dirty(*region, page, 1);
     }
-    if (!isa::riscv::pmp_uniform(hart_, page)) return found;
+    if (!isa::riscv::pmp_uniform(hart_, page) || !may_keep(found, data_is_shared_)) return found;
     if (access == Access::kStore && memory::GuestMemory::holds_code(*region, page)) {
         if (native_ != nullptr) native_->note_code_write(page);
         return found;

@@ -31,7 +31,6 @@ bool Runner::run_native() {
     const FetchEntry* page = fetch_page(hart_.pc);
     if (page == nullptr) return true;
     if (!page->whole) return false;
-    fetched_pages_.add(hart_.pc >> 12);
     if (hot_ == 0) translate(*page);
     switch (native_->run(place_in(*page), *data_tlb_, budget_)) {
         case NativeTier::Next::kGoOn:

@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <array>
+#include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <vector>
@@ -156,6 +157,7 @@ class TlbPool {
 };
 
 // Which pages were cached since the last clear, approximately: never forgets one, may name too many.
+template <unsigned kBits>
 class PageFilter {
   public:
     void add(uint64_t number) { bits_[hash(number) / 64] |= uint64_t{1} << (hash(number) % 64); }
@@ -163,8 +165,10 @@ class PageFilter {
     void clear() { bits_.fill(0); }
 
   private:
-    static constexpr unsigned kBits = 4096;
-    static unsigned hash(uint64_t number) { return static_cast<unsigned>((number * 0x9e3779b97f4a7c15) >> 52); }
+    static_assert(std::has_single_bit(kBits));
+    static unsigned hash(uint64_t number) {
+        return static_cast<unsigned>((number * 0x9e3779b97f4a7c15) >> (64 - std::countr_zero(kBits)));
+    }
     std::array<uint64_t, kBits / 64> bits_{};
 };
 
@@ -178,28 +182,41 @@ class AddressSpaces {
         for (const Space& space : spaces_) {
             if (space.number != kNoSpace && space.satp == satp) return space.number;
         }
-        if (next_ == 1u << kSpaceBits) {
-            forget_all();
-            next_ = 1;
-            overflowed = true;
-        }
-        spaces_[oldest_] = {satp, next_};
+        uint32_t number = next(overflowed);
+        spaces_[oldest_] = {satp, number};
         oldest_ = (oldest_ + 1) % spaces_.size();
-        return next_++;
+        return number;
+    }
+    // The number for mappings that all address spaces have.
+    uint32_t number_of_all(bool& overflowed) {
+        if (all_ == kNoSpace) all_ = next(overflowed);
+        return all_;
     }
     void forget(uint64_t asid) {
         for (Space& space : spaces_) {
             if ((space.satp >> 44 & 0xffff) == asid) space.number = kNoSpace;
         }
     }
-    void forget_all() { spaces_.fill({}); }
+    void forget_all() {
+        spaces_.fill({});
+        all_ = kNoSpace;
+    }
 
   private:
     struct Space {
         uint64_t satp = 0;
         uint32_t number = kNoSpace;
     };
+    uint32_t next(bool& overflowed) {
+        if (next_ == 1u << kSpaceBits) {
+            forget_all();
+            next_ = 1;
+            overflowed = true;
+        }
+        return next_++;
+    }
     std::array<Space, 32> spaces_{};
+    uint32_t all_ = kNoSpace;
     size_t oldest_ = 0;
     uint32_t next_ = 1;
 };

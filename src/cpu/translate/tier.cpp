@@ -8,16 +8,17 @@
 namespace doppel::cpu::translate {
 
 using doppel::translate::x86::Exit;
-using doppel::translate::x86::jump_slot_of;
+using doppel::translate::x86::JumpSlot;
 using interpret::CodePlace;
 using interpret::kPageMask;
 
-JumpTables::Slots& JumpTables::select(uint64_t key) {
+void JumpTables::select(uint64_t key) {
     Table* chosen = &tables_.front();
     for (Table& table : tables_) {
         if (table.key == key && table.epoch == epoch_) {
             table.used = ++now_;
-            return table.slots;
+            selected_ = &table;
+            return;
         }
         if (table.used < chosen->used) chosen = &table;
     }
@@ -25,7 +26,17 @@ JumpTables::Slots& JumpTables::select(uint64_t key) {
     chosen->epoch = epoch_;
     chosen->used = ++now_;
     chosen->slots.fill({});
-    return chosen->slots;
+    chosen->pages.clear();
+    selected_ = chosen;
+}
+
+void JumpTables::drop_page(uint64_t page) {
+    for (Table& table : tables_) {
+        if (table.epoch != epoch_ || !table.pages.may_contain(page >> 12)) continue;
+        for (JumpSlot& slot : table.slots) {
+            if ((slot.pc & kPageMask) == page) slot = {};
+        }
+    }
 }
 
 namespace {
@@ -71,8 +82,8 @@ CodeMode Tier::mode() const {
 }
 
 void Tier::select_jumps() {
-    jumps_ = &tables_.select(uint64_t{context_} << 8 | mode_.number());
-    state_.jumps = jumps_->data();
+    tables_.select(uint64_t{context_} << 8 | mode_.number());
+    state_.jumps = tables_.data();
 }
 
 void Tier::context_changed(uint32_t context) {
@@ -88,6 +99,11 @@ void Tier::drop_jumps() {
     tables_.clear();
     site_ = nullptr;
     select_jumps();
+}
+
+void Tier::drop_jumps_to(uint64_t page) {
+    tables_.drop_page(page);
+    site_ = nullptr;
 }
 
 void Tier::fence_instructions() {
@@ -142,12 +158,11 @@ const void* Tier::code_at(const CodePlace& place) {
         generation_ = generation;
         forget_code();
     }
-    JumpSlot& slot = (*jumps_)[jump_slot_of(place.pc)];
-    if (slot.pc == place.pc) return slot.code;
+    if (const void* code = tables_.find(place.pc)) return code;
     Known& last = known(place.physical);
     if (last.key != key_of(place.physical)) last = {key_of(place.physical), cache_->find(place.physical, mode_)};
     const void* code = last.code;
-    if (code != nullptr) slot = {place.pc, code};
+    if (code != nullptr) tables_.add(place.pc, code);
     return code;
 }
 

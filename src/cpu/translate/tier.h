@@ -16,10 +16,22 @@ namespace doppel::cpu::translate {
 class JumpTables {
   public:
     using Slots = std::array<doppel::translate::x86::JumpSlot, doppel::translate::x86::kJumpSlots>;
-    // Valid until the next call.
-    Slots& select(uint64_t key);
-    // All become empty.
+    // The table of `key` is meant from now on.
+    void select(uint64_t key);
+    doppel::translate::x86::JumpSlot* data() { return selected_->slots.data(); }
+    // Code for `pc`; nullptr: not in the table.
+    const void* find(uint64_t pc) const {
+        const auto& slot = selected_->slots[doppel::translate::x86::jump_slot_of(pc)];
+        return slot.pc == pc ? slot.code : nullptr;
+    }
+    void add(uint64_t pc, const void* code) {
+        selected_->slots[doppel::translate::x86::jump_slot_of(pc)] = {pc, code};
+        selected_->pages.add(pc >> 12);
+    }
+    // All become empty; one has to be selected anew.
     void clear() { epoch_++; }
+    // What leads into the page goes, of every table.
+    void drop_page(uint64_t page);
 
   private:
     static constexpr size_t kTables = 8;
@@ -28,8 +40,10 @@ class JumpTables {
         uint64_t epoch = 0;
         uint64_t used = 0;
         Slots slots;
+        interpret::PageFilter<1 << 15> pages;  // that `slots` lead into
     };
     std::vector<Table> tables_{kTables};
+    Table* selected_ = &tables_.front();
     uint64_t epoch_ = 1;
     uint64_t now_ = 0;
 };
@@ -43,6 +57,7 @@ class Tier final : public interpret::NativeTier {
     void translate(const interpret::CodePlace& place) override;
     void context_changed(uint32_t context) override;
     void drop_jumps() override;
+    void drop_jumps_to(uint64_t page) override;
     void fence_instructions() override;
     void begin() override;
     void end() override;
@@ -55,14 +70,13 @@ class Tier final : public interpret::NativeTier {
 
   private:
     using NativeState = doppel::translate::x86::NativeState;
-    using JumpSlot = doppel::translate::x86::JumpSlot;
 
     // Code by physical address, or that there is none.
     struct Known {
         uint64_t key = ~uint64_t{0};
         const void* code = nullptr;
     };
-    static constexpr size_t kKnown = 1 << 14;
+    static constexpr size_t kKnown = 1 << 16;
     Known& known(uint64_t physical) { return known_[(physical >> 1 ^ physical >> 15) & (kKnown - 1)]; }
     uint64_t key_of(uint64_t physical) const { return CodeCache::key_of(physical, mode_); }
 
@@ -88,7 +102,6 @@ class Tier final : public interpret::NativeTier {
     Participant participant_;
     JumpTables tables_;
     std::vector<Known> known_{kKnown};  // void when the cache's generation changes
-    JumpTables::Slots* jumps_ = nullptr;
     CodeMode mode_;
     uint32_t context_ = 0;
     uint64_t generation_ = 0;

@@ -7,7 +7,8 @@ namespace doppel::isa::riscv {
 namespace {
 
 namespace pte {
-constexpr uint64_t kValid = 1, kRead = 2, kWrite = 4, kExecute = 8, kUser = 16, kAccessed = 64, kDirty = 128;
+constexpr uint64_t kValid = 1, kRead = 2, kWrite = 4, kExecute = 8, kUser = 16, kGlobal = 32, kAccessed = 64,
+                   kDirty = 128;
 constexpr uint64_t kReserved = uint64_t{0x7f} << 54;
 constexpr uint64_t kPbmt = uint64_t{3} << 61;
 constexpr uint64_t kNapot = uint64_t{1} << 63;
@@ -71,6 +72,7 @@ struct Walk {
     Access access;
     AccessMode mode;
     bool only_looks = false;  // for a debugger
+    bool global = false;      // an entry so far was: all below it is, too
 
     // nullopt: another hart changed an entry under the walk; walk anew.
     std::optional<Translation> run(unsigned levels) {
@@ -83,6 +85,7 @@ struct Walk {
             auto entry = memory.load<uint64_t>(slot);
             if (!entry) return Translation::fault(access_fault(access));
             if (!well_formed(*entry, hart)) return Translation::fault(page_fault(access));
+            global = global || (*entry & pte::kGlobal) != 0;
             if (*entry & (pte::kRead | pte::kExecute)) return leaf(slot, *entry, level);
             constexpr uint64_t kLeafOnly = pte::kAccessed | pte::kDirty | pte::kUser | pte::kPbmt | pte::kNapot;
             if (*entry & kLeafOnly) return Translation::fault(page_fault(access));
@@ -114,7 +117,7 @@ struct Walk {
             }
         }
         uint64_t page = ppn | ((address >> 12) & low_pages);
-        return Translation{true, page << 12 | (address & (kPageBytes - 1)), 0, (low_pages + 1) * kPageBytes};
+        return Translation{true, page << 12 | (address & (kPageBytes - 1)), 0, (low_pages + 1) * kPageBytes, global};
     }
 
     Step update(uint64_t slot, uint64_t entry, uint64_t wanted) {

@@ -30,6 +30,7 @@ struct Translation {
     uint64_t physical = 0;       // when ok
     uint64_t cause = 0;          // else: a page fault or an access fault of the access's kind
     uint64_t span = kPageBytes;  // bytes of the page that maps it: larger for superpages and NAPOT ranges
+    bool global = false;         // mapped so in all address spaces (G)
 
     static Translation fault(uint64_t cause) { return {false, 0, cause}; }
 };
