@@ -1,6 +1,7 @@
 // What a vCPU tells of its guest while somebody traces it: the same from every engine.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -38,8 +39,11 @@ struct TracedTranslation {
         std::string intermediate;  // the engine's own form of it, in lines
     };
     std::vector<Block> blocks;  // several: compiled as one; none: nothing was translated
-    std::vector<uint8_t> host_code;
-    uint64_t host_address = 0;
+    struct HostCode {
+        std::vector<uint8_t> code;
+        uint64_t address;
+    };
+    std::array<HostCode, 2> host_code;  // what is executed usually, and what rarely
 };
 
 // One vCPU's; used by its hart's thread.

@@ -3,6 +3,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <utility>
@@ -33,19 +34,34 @@ CodeMemory::CodeMemory(CodeMemory&& other) noexcept
     : writable_(std::exchange(other.writable_, nullptr)),
       executable_(std::exchange(other.executable_, nullptr)),
       size_(other.size_),
-      used_(other.used_) {}
+      used_(other.used_),
+      cold_(other.cold_) {}
 
 CodeMemory::~CodeMemory() {
     if (writable_ != nullptr) munmap(writable_, size_);
     if (executable_ != nullptr) munmap(executable_, size_);
 }
 
+namespace {
+
+constexpr size_t kAlignment = 16;
+
+}  // namespace
+
 uint8_t* CodeMemory::place(std::span<const uint8_t> code) {
-    constexpr size_t kAlignment = 16;
     size_t at = (used_ + kAlignment - 1) & ~(kAlignment - 1);
-    if (at + code.size() > size_) return nullptr;
-    std::memcpy(writable_ + at, code.data(), code.size());
+    if (at > cold_ || code.size() > cold_ - at) return nullptr;
+    std::copy(code.begin(), code.end(), writable_ + at);
     used_ = at + code.size();
+    return executable_ + at;
+}
+
+uint8_t* CodeMemory::place_cold(std::span<const uint8_t> code) {
+    if (code.size() > cold_ - used_) return nullptr;
+    size_t at = (cold_ - code.size()) & ~(kAlignment - 1);
+    if (at < used_) return nullptr;
+    std::copy(code.begin(), code.end(), writable_ + at);
+    cold_ = at;
     return executable_ + at;
 }
 

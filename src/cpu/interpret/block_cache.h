@@ -37,7 +37,6 @@ struct Block {
     uint32_t verified;  // the fence.i after which the bytes were last known to be memory's
     uint16_t count;     // instructions
     uint16_t bytes;     // their length in memory
-    uint32_t heat = 0;  // how often it was entered, while a native tier wants to know
 
     Op* ops() { return reinterpret_cast<Op*>(this + 1); }
     const Op* ops() const { return reinterpret_cast<const Op*>(this + 1); }

@@ -201,8 +201,7 @@ const Op* Runner::find_block() {
     if (native_ == nullptr) {
         fetched_pages_.add(hart_.pc >> 12);
         jumps_[(hart_.pc >> 1) & (kJumpEntries - 1)] = {hart_.pc, block, fetch_context_};
-    } else if (hot_ != 0 && ++block->heat >= hot_) {
-        block->heat = 0;  // it has to prove itself again when its code is dropped
+    } else if (hot_ != 0 && heat_.grows_to(hot_, block->physical)) {
         translate(*page);
     }
     budget_ -= block->count;
@@ -227,7 +226,7 @@ Block* Runner::cached_block(const FetchEntry& page) {
     if (block == nullptr) {
         bool dropped = false;
         block = blocks_.build(physical, code, isa::riscv::kPageBytes - offset, dropped);
-        if (dropped) drop_jumps();
+        if (dropped && native_ == nullptr) drop_jumps();  // others do not lead to blocks
         if (block != nullptr) block->verified = fence_number_;
     }
     return block;

@@ -24,6 +24,22 @@ struct JumpEntry {
     uint32_t context = 0;  // 0: empty
 };
 
+// How often blocks were entered, approximately: some share a count. It outlives decoded blocks, which are few.
+class Heat {
+  public:
+    // Counts one more for the block at `physical`. When that makes `enough`, counting begins anew: what loses its code
+    // has to prove itself again.
+    bool grows_to(uint32_t enough, uint64_t physical) {
+        uint16_t& count = counts_[(physical >> 1 ^ physical >> 17) % counts_.size()];
+        if (++count < enough) return false;
+        count = 0;
+        return true;
+    }
+
+  private:
+    std::array<uint16_t, 1 << 16> counts_{};
+};
+
 class Runner final : public Vcpu, public NativeHost, private isa::riscv::EngineHooks {
   public:
     explicit Runner(const VcpuParts& parts);
@@ -236,6 +252,7 @@ class Runner final : public Vcpu, public NativeHost, private isa::riscv::EngineH
     BlockCache blocks_;
     std::unique_ptr<NativeTier> native_;  // null: everything is interpreted
     uint32_t hot_ = 0;
+    Heat heat_;
     SingleBlock single_{};
 
     // Since it was made.

@@ -44,10 +44,14 @@ uint64_t thread_nanoseconds() {
 
 // Adds a block to what is traced; `host` is the code of all.
 void note(TracedTranslation& traced, const doppel::translate::Block& block, uint64_t pc, std::span<const uint8_t> guest,
-          std::span<const uint8_t> host, const uint8_t* at) {
+          const x86::Compiled& compiled, const x86::Placed& placed) {
     traced.blocks.push_back({pc, {guest.begin(), guest.end()}, doppel::translate::print(block)});
-    traced.host_code.assign(host.begin(), host.end());
-    traced.host_address = reinterpret_cast<uint64_t>(at);
+    const std::span<const uint8_t> code(compiled.code);
+    auto part = [](std::span<const uint8_t> bytes, const uint8_t* at) {
+        return TracedTranslation::HostCode{{bytes.begin(), bytes.end()}, reinterpret_cast<uint64_t>(at)};
+    };
+    traced.host_code = {part(code.first(compiled.cold_at), placed.hot),
+                        part(code.subspan(compiled.cold_at), placed.cold)};
 }
 
 // Others may execute the jump meanwhile: one store.
@@ -154,15 +158,15 @@ const uint8_t* CodeCache::compile(const memory::Region& region, uint64_t physica
         x86::Emitter emitter(hart_layout(), x86::canonical_mapping());
         x86::Compiled compiled = emitter.compile({&recorded->block, 1});
         if (compiled.ok) {
-            uint8_t* code = memory_.place(compiled.code);
-            if (code == nullptr) {
+            const x86::Placed code = x86::place(memory_, compiled);
+            if (code.hot == nullptr) {
                 flush_wanted_.store(true);
                 return nullptr;
             }
-            made->entry = code + compiled.entries[0];
+            made->entry = code.address(compiled.entries[0]);
             if (traced != nullptr) {
-                note(*traced, recorded->block, physical, std::span(copy).subspan(offset, recorded->bytes),
-                     compiled.code, code);
+                note(*traced, recorded->block, physical, std::span(copy).subspan(offset, recorded->bytes), compiled,
+                     code);
             }
             statistics_.blocks++;
             statistics_.guest_bytes += recorded->bytes;
@@ -177,13 +181,12 @@ const uint8_t* CodeCache::compile(const memory::Region& region, uint64_t physica
     return entry;
 }
 
-void CodeCache::sample(const memory::Region& region, uint64_t physical, CodeMode mode, TracedTranslation* traced) {
-    constexpr uint32_t kHot = 4;
+void CodeCache::translate_loop(const memory::Region& region, uint64_t physical, CodeMode mode,
+                               TracedTranslation* traced) {
     std::lock_guard guard(lock_);
     auto found = blocks_.find(key_of(physical, mode));
     if (found == blocks_.end() || found->second->entry == nullptr || flush_wanted_.load()) return;
-    NativeBlock& block = *found->second;
-    if (++block.samples != kHot || !block.regions.empty()) return;
+    if (!found->second->regions.empty()) return;
     CodePage& page = pages_[physical & kPageMask];
     if (page.region != &region || page.refused) return;
     uint64_t start = thread_nanoseconds();
@@ -202,8 +205,8 @@ void CodeCache::compile_loop(CodePage& page, uint64_t physical, CodeMode mode, T
     x86::Emitter emitter(hart_layout(), loop->mapping);
     x86::Compiled compiled = emitter.compile(blocks);
     if (!compiled.ok) return;
-    uint8_t* code = memory_.place(compiled.code);
-    if (code == nullptr) {
+    const x86::Placed code = x86::place(memory_, compiled);
+    if (code.hot == nullptr) {
         flush_wanted_.store(true);
         return;
     }
@@ -214,11 +217,11 @@ void CodeCache::compile_loop(CodePage& page, uint64_t physical, CodeMode mode, T
         better.key = key_of(better.physical, mode);
         better.bytes = loop->blocks[i].bytes;
         better.hash = hash_of(std::span(copy).subspan(blocks[i].start(), better.bytes));
-        better.entry = code + compiled.entries[i];
+        better.entry = code.address(compiled.entries[i]);
         better.regions = {regions_};
         if (traced != nullptr) {
             note(*traced, blocks[i], better.physical, std::span(copy).subspan(blocks[i].start(), better.bytes),
-                 compiled.code, code);
+                 compiled, code);
         }
         replace(page, better);
     }

@@ -16,7 +16,7 @@
 #include "cpu/translate/recorder.h"
 #include "memory/guest_memory.h"
 #include "translate/code_memory.h"
-#include "translate/x86/emitter.h"
+#include "translate/x86/placement.h"
 #include "translate/x86/thunks.h"
 
 namespace doppel::cpu::translate {
@@ -60,8 +60,9 @@ class CodeCache {
                              TracedTranslation* traced = nullptr);
     // The jump at `site` leads to the code for `physical` from now on.
     void link(uint8_t* site, uint64_t physical, CodeMode mode);
-    // The block at `physical` was found running. Seen often, the loop around it is compiled as one.
-    void sample(const memory::Region& region, uint64_t physical, CodeMode mode, TracedTranslation* traced = nullptr);
+    // The block at `physical` is where time is spent: the loop around it, if there is one, is compiled as one.
+    void translate_loop(const memory::Region& region, uint64_t physical, CodeMode mode,
+                        TracedTranslation* traced = nullptr);
     // Drops what memory does not hold any more. At fence.i. How much was ever dropped: code that was found before is
     // still right when that has not changed.
     uint64_t compare_written();
@@ -90,8 +91,7 @@ class CodeCache {
         uint64_t hash;  // of its guest code
         uint32_t bytes;
         const uint8_t* entry = nullptr;  // null: not for translated code
-        uint32_t samples = 0;
-        std::vector<uint64_t> regions;  // the numbers of those that hold it; empty: none
+        std::vector<uint64_t> regions;   // the numbers of those that hold it; empty: none
         std::vector<Link> incoming;
     };
     struct CodePage {

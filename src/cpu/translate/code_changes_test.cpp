@@ -8,7 +8,6 @@ namespace doppel::cpu::translate {
 namespace {
 
 constexpr CodeMode kMode{};
-constexpr unsigned kHot = 4;
 
 class CodeChanges : public testing::Test {
   protected:
@@ -36,9 +35,7 @@ class CodeChanges : public testing::Test {
     }
     bool is_known(uint64_t physical) { return cache->find(physical, kMode) != nullptr; }
     void change(uint64_t physical) { machine.put(physical, {"addi a0, a0, 2"}); }
-    void heat(uint64_t physical) {
-        for (unsigned i = 0; i < kHot; i++) cache->sample(ram(), physical, kMode);
-    }
+    void heat(uint64_t physical) { cache->translate_loop(ram(), physical, kMode); }
 
     interpret::ProgramMachine machine;
     std::unique_ptr<CodeCache> cache;

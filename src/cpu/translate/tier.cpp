@@ -8,6 +8,8 @@
 namespace doppel::cpu::translate {
 
 using doppel::translate::x86::Exit;
+using doppel::translate::x86::far_jump_slot_of;
+using doppel::translate::x86::jump_slot_of;
 using doppel::translate::x86::JumpSlot;
 using interpret::CodePlace;
 using interpret::kPageMask;
@@ -26,13 +28,36 @@ void JumpTables::select(uint64_t key) {
     chosen->epoch = epoch_;
     chosen->used = ++now_;
     chosen->slots.fill({});
-    chosen->pages.clear();
     selected_ = chosen;
 }
 
+const void* JumpTables::find(uint64_t pc) {
+    JumpSlot& slot = selected_->slots[jump_slot_of(pc)];
+    if (slot.pc == pc) return slot.code;
+    const FarSlot& found = far(pc);
+    if (found.pc != pc || found.key != far_key()) return nullptr;
+    slot = {pc, found.code};
+    return found.code;
+}
+
+void JumpTables::add(uint64_t pc, const void* code) {
+    selected_->slots[jump_slot_of(pc)] = {pc, code};
+    far(pc) = {pc, far_key(), code};
+    pages_.add(pc >> 12);
+}
+
+void JumpTables::clear() {
+    epoch_++;
+    pages_.clear();
+}
+
 void JumpTables::drop_page(uint64_t page) {
+    if (!pages_.may_contain(page >> 12)) return;
+    for (FarSlot& slot : far_) {
+        if ((slot.pc & kPageMask) == page) slot = {};
+    }
     for (Table& table : tables_) {
-        if (table.epoch != epoch_ || !table.pages.may_contain(page >> 12)) continue;
+        if (table.epoch != epoch_) continue;
         for (JumpSlot& slot : table.slots) {
             if ((slot.pc & kPageMask) == page) slot = {};
         }
@@ -48,8 +73,8 @@ uint8_t guest_flags(uint32_t mxcsr) {
                                 (mxcsr << 4 & fp::kInvalid));
 }
 
-bool fill_for(void* engine, uint64_t address, uint32_t kind) {
-    return static_cast<Tier*>(engine)->fill(address, kind);
+const void* fill_for(void* engine, uint64_t* registers, const uint8_t* note) {
+    return static_cast<Tier*>(engine)->fill(registers, note);
 }
 
 }  // namespace
@@ -84,6 +109,8 @@ CodeMode Tier::mode() const {
 void Tier::select_jumps() {
     tables_.select(uint64_t{context_} << 8 | mode_.number());
     state_.jumps = tables_.data();
+    state_.far_jumps = tables_.far_data();
+    state_.jump_key = tables_.far_key();
 }
 
 void Tier::context_changed(uint32_t context) {
@@ -116,6 +143,7 @@ void Tier::fence_instructions() {
 
 void Tier::forget_code() {
     std::fill(known_.begin(), known_.end(), Known{});
+    samples_.fill({});
     drop_jumps();
 }
 
@@ -148,6 +176,20 @@ void Tier::translate(const CodePlace& place) {
     if (!traced.blocks.empty()) tell(traced, place);
 }
 
+// Where the budget runs out is where time is spent.
+void Tier::sample(const CodePlace& place) {
+    constexpr uint32_t kHot = 4;
+    const uint64_t key = key_of(place.physical);
+    Sample& found = samples_[(key ^ key >> 10) % kSamples];
+    if (found.key != key) found = {key, 0};
+    if (++found.count != kHot) return;
+    const memory::Region* region = memory_.find(place.physical, 1);
+    if (region == nullptr) return;
+    TracedTranslation traced;
+    cache_->translate_loop(*region, place.physical, mode_, tells() ? &traced : nullptr);
+    if (!traced.blocks.empty()) tell(traced, place);
+}
+
 void Tier::tell(TracedTranslation& traced, const CodePlace& place) const {
     for (auto& block : traced.blocks) block.pc += place.pc - place.physical;
     trace_->translation(hart_, traced);
@@ -168,14 +210,7 @@ const void* Tier::code_at(const CodePlace& place) {
 
 interpret::NativeTier::Next Tier::run(const CodePlace& place, interpret::SoftTlb& tlb, int64_t& budget) {
     uint8_t* site = std::exchange(site_, nullptr);
-    // Where the budget runs out is where time is spent.
-    if (std::exchange(sampled_, false)) {
-        if (const memory::Region* region = memory_.find(place.physical, 1)) {
-            TracedTranslation traced;
-            cache_->sample(*region, place.physical, mode_, tells() ? &traced : nullptr);
-            if (!traced.blocks.empty()) tell(traced, place);
-        }
-    }
+    if (std::exchange(sampled_, false)) sample(place);
     if (!cache_->enter(participant_)) return Next::kInterpretBlock;
     uint64_t generation = generation_;
     const void* code = code_at(place);
@@ -208,10 +243,14 @@ void Tier::show_tlb(interpret::SoftTlb& tlb) {
     state_.tlb_mask = (tlb.size() - 1) * sizeof(interpret::TlbEntry);
 }
 
-bool Tier::fill(uint64_t address, uint32_t kind) {
-    bool filled = host_.fill(address, kind & 0xffff, (kind & NativeState::kWrites) != 0);
-    show_tlb(*tlb_);
-    return filled;
+const void* Tier::fill(uint64_t* registers, const uint8_t* note) {
+    return state_.fill_page(registers, note,
+                            [this](uint64_t address, const doppel::translate::x86::FillNote& asks, uint64_t& addend) {
+                                bool filled = host_.fill(address, asks.bytes, asks.writes);
+                                show_tlb(*tlb_);
+                                if (filled) addend = tlb_->slot(address).offset;
+                                return filled;
+                            });
 }
 
 interpret::NativeTier::Next Tier::leave(Exit reason) {

@@ -20,30 +20,32 @@ class JumpTables {
     void select(uint64_t key);
     doppel::translate::x86::JumpSlot* data() { return selected_->slots.data(); }
     // Code for `pc`; nullptr: not in the table.
-    const void* find(uint64_t pc) const {
-        const auto& slot = selected_->slots[doppel::translate::x86::jump_slot_of(pc)];
-        return slot.pc == pc ? slot.code : nullptr;
-    }
-    void add(uint64_t pc, const void* code) {
-        selected_->slots[doppel::translate::x86::jump_slot_of(pc)] = {pc, code};
-        selected_->pages.add(pc >> 12);
-    }
+    const void* find(uint64_t pc);
+    void add(uint64_t pc, const void* code);
     // All become empty; one has to be selected anew.
-    void clear() { epoch_++; }
+    void clear();
     // What leads into the page goes, of every table.
     void drop_page(uint64_t page);
 
+    // Of all tables: what they lost to others. `far_key` is the selected one's.
+    using FarSlot = doppel::translate::x86::FarJumpSlot;
+    FarSlot* far_data() { return far_.data(); }
+    uint64_t far_key() const { return epoch_ << kKeyBits | selected_->key; }
+
   private:
     static constexpr size_t kTables = 8;
+    static constexpr unsigned kKeyBits = 40;
     struct Table {
         uint64_t key = ~uint64_t{0};
         uint64_t epoch = 0;
         uint64_t used = 0;
         Slots slots;
-        interpret::PageFilter<1 << 15> pages;  // that `slots` lead into
     };
     std::vector<Table> tables_{kTables};
     Table* selected_ = &tables_.front();
+    interpret::PageFilter<1 << 16> pages_;  // that any slot leads into
+    FarSlot& far(uint64_t pc) { return far_[doppel::translate::x86::far_jump_slot_of(pc, far_key())]; }
+    std::vector<FarSlot> far_{doppel::translate::x86::kFarJumpSlots};
     uint64_t epoch_ = 1;
     uint64_t now_ = 0;
 };
@@ -65,8 +67,8 @@ class Tier final : public interpret::NativeTier {
     uint64_t instructions() const override { return instructions_; }
     void add_statistics(Statistics& statistics) const override;
 
-    // For translated code: brings the page of an access into the soft TLB; `kind` as NativeState says.
-    bool fill(uint64_t address, uint32_t kind);
+    // For translated code: NativeState::fill_function.
+    const void* fill(uint64_t* registers, const uint8_t* note);
 
   private:
     using NativeState = doppel::translate::x86::NativeState;
@@ -101,6 +103,15 @@ class Tier final : public interpret::NativeTier {
     doppel::translate::x86::EnterFunction enter_;
     Participant participant_;
     JumpTables tables_;
+    // How often the budget ran out at a block, for some.
+    struct Sample {
+        uint64_t key = ~uint64_t{0};
+        uint32_t count = 0;
+    };
+    static constexpr size_t kSamples = 1 << 10;
+    void sample(const interpret::CodePlace& place);
+
+    std::array<Sample, kSamples> samples_{};
     std::vector<Known> known_{kKnown};  // void when the cache's generation changes
     CodeMode mode_;
     uint32_t context_ = 0;

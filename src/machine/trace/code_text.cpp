@@ -37,8 +37,9 @@ std::string translation_text(const cpu::TracedTranslation& translation) {
     }
     const std::string what =
         translation.blocks.size() == 1 ? "a block" : fmt::format("a loop of {} blocks", translation.blocks.size());
+    const auto& [usual, rare] = translation.host_code;
     return fmt::format("{}, {} instructions, {} bytes: {} bytes of host code at {:#x}", what, instructions, bytes,
-                       translation.host_code.size(), translation.host_address);
+                       usual.code.size() + rare.code.size(), usual.address);
 }
 
 std::vector<CodeLine> guest_lines(std::span<const uint8_t> code, uint64_t address) {

@@ -30,7 +30,8 @@ TEST(CodeText, ShowsHostInstructionsAndWhatIsNone) {
 #endif
 
 TEST(CodeText, SummarisesATranslation) {
-    cpu::TracedTranslation made{{{0x1000, {0x01, 0x00, 0x01, 0x00}, ""}}, std::vector<uint8_t>(30), 0x7000};
+    cpu::TracedTranslation made{{{0x1000, {0x01, 0x00, 0x01, 0x00}, ""}}, {}};
+    made.host_code = {{{std::vector<uint8_t>(20), 0x7000}, {std::vector<uint8_t>(10), 0x9000}}};
     EXPECT_EQ(translation_text(made), "a block, 2 instructions, 4 bytes: 30 bytes of host code at 0x7000");
     made.blocks.push_back({0x1010, {0x01, 0x00}, ""});
     EXPECT_EQ(translation_text(made), "a loop of 2 blocks, 3 instructions, 6 bytes: 30 bytes of host code at 0x7000");

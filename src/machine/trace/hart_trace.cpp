@@ -69,8 +69,10 @@ void HartTrace::translation(const isa::riscv::Hart& hart, const cpu::TracedTrans
         for (const CodeLine& one : guest_lines(block.code, block.pc)) tell(one.address, "guest", one.text);
         for (std::string_view text : split_lines(block.intermediate)) tell(block.pc, "ir", text);
     }
-    for (const CodeLine& one : host_lines(translation.host_code, translation.host_address)) {
-        tell(first, "host", fmt::format("{:#x} {}", one.address, one.text));
+    for (const auto& [code, address] : translation.host_code) {
+        for (const CodeLine& one : host_lines(code, address)) {
+            tell(first, "host", fmt::format("{:#x} {}", one.address, one.text));
+        }
     }
 }
 

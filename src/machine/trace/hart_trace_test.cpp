@@ -89,18 +89,18 @@ TEST_F(HartTraceTest, TellsOfATranslationLineByLine) {
     traces_->of(0).translation(
         at(0x8000'1000, 7),
         {{{0x8000'1000, {0x13, 0x05, 0x15, 0x00}, "  %1 = get\n  %2 = add\n"}, {0x8000'1010, {0x01, 0x00}, "  jump\n"}},
-         {0x06},
-         0x7000});
+         {{{{0x06}, 0x7000}, {{0x07}, 0x9000}}}});
     EXPECT_EQ(
         written(),
-        "0 7 0x80001000 start translate made a loop of 2 blocks, 2 instructions, 6 bytes: 1 bytes of host code at "
+        "0 7 0x80001000 start translate made a loop of 2 blocks, 2 instructions, 6 bytes: 2 bytes of host code at "
         "0x7000\n"
         "0 7 0x80001000 start translate guest addi a0, a0, 1\n"
         "0 7 0x80001000 start translate ir %1 = get\n"
         "0 7 0x80001000 start translate ir %2 = add\n"
         "0 7 0x80001010 start+0x10 translate guest c.nop\n"
         "0 7 0x80001010 start+0x10 translate ir jump\n"
-        "0 7 0x80001000 start translate host 0x7000 byte 0x06\n");
+        "0 7 0x80001000 start translate host 0x7000 byte 0x06\n"
+        "0 7 0x80001000 start translate host 0x9000 byte 0x07\n");
 }
 
 TEST_F(HartTraceTest, TellsOfCallsToTheGuestsOwnFirmware) {

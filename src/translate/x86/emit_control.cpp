@@ -1,9 +1,6 @@
 // Where blocks begin and end: the budget, jumps inside the code, and the ways out of it.
-#include <array>
-#include <bit>
-#include <cstring>
-
 #include "translate/x86/emitter.h"
+#include "translate/x86/thunks.h"
 
 namespace doppel::translate::x86 {
 
@@ -14,8 +11,6 @@ namespace {
 
 constexpr int64_t kPageBytes = 4096;
 
-// Room for a jump, which is written at once: a no-operation of five bytes.
-constexpr std::array<uint8_t, 5> kEntryRoom = {0x0f, 0x1f, 0x44, 0x00, 0x00};
 constexpr uint32_t kEntryAlignment = 8;
 
 bool in_page(int64_t offset) {
@@ -23,16 +18,6 @@ bool in_page(int64_t offset) {
 }
 
 }  // namespace
-
-void redirect(uint8_t* writable, const uint8_t* executable, const uint8_t* target) {
-    constexpr uint8_t kJump = 0xe9;
-    std::array<uint8_t, 8> bytes;
-    std::memcpy(bytes.data(), writable, bytes.size());
-    auto distance = static_cast<int32_t>(target - (executable + kEntryRoom.size()));
-    bytes[0] = kJump;
-    std::memcpy(&bytes[1], &distance, sizeof distance);
-    __atomic_store_n(reinterpret_cast<uint64_t*>(writable), std::bit_cast<uint64_t>(bytes), __ATOMIC_RELEASE);
-}
 
 const asmjit::Label* Emitter::internal(int64_t offset) const {
     for (size_t i = 0; i < blocks_.size(); i++) {
@@ -50,6 +35,7 @@ void Emitter::emit_entry(const Block& block, size_t index) {
     } else {
         cold([=, this] {
             compiled_.entries[index] = static_cast<uint32_t>(a_.offset());
+            cold_entries_.push_back(static_cast<uint32_t>(index));
             from_canonical();
             a_.jmp(labels_[index]);
         });
@@ -132,16 +118,15 @@ void Emitter::link_site(uint16_t target, std::optional<Condition> condition) {
     while ((a_.offset() + opcode) % kDisplacement != 0) a_.nop();
     Label out = a_.newLabel();
     condition ? a_.long_().j(*condition, out) : a_.long_().jmp(out);
-    Label behind = a_.newLabel();
-    a_.bind(behind);
     auto at = static_cast<uint32_t>(a_.offset() - kDisplacement);
-    compiled_.sites.push_back({at, target});
+    const bool crosses = a_.currentSection() == holder_.textSection();
     cold([=, this] {
         a_.bind(out);
-        a_.lea(gpq(reg::kRax), x86::ptr(behind, -static_cast<int32_t>(kDisplacement)));
-        a_.mov(native(offsetof(NativeState, site)), gpq(reg::kRax));
-        a_.mov(native(offsetof(NativeState, position), 4), imm(target));
-        a_.jmp(native(offsetof(NativeState, exit_link)));
+        a_.call(native(offsetof(NativeState, exit_link)));
+        auto here = static_cast<uint32_t>(a_.offset());
+        note(target);
+        if (crosses) link_notes_.push_back(static_cast<uint32_t>(a_.offset()) + kNoteOperand);
+        note(at - here);
     });
 }
 
@@ -153,16 +138,8 @@ void Emitter::leave_page(int64_t offset) {
 
 // The address is in rax, the mapping canonical.
 void Emitter::jump_to_address(int pc) {
-    constexpr unsigned kSlotShift = 4, kAlignmentShift = 1;
-    static_assert(sizeof(JumpSlot) == 1 << kSlotShift);
-    constexpr int32_t kSlotMask = (kJumpSlots - 1) << kSlotShift;
     Label miss = a_.newLabel();
-    a_.mov(gpd(reg::kRcx), gpd(pc));
-    a_.shr(gpd(reg::kRcx), imm(kJumpFold));
-    a_.xor_(gpd(reg::kRcx), gpd(pc));
-    a_.shl(gpd(reg::kRcx), imm(kSlotShift - kAlignmentShift));
-    a_.and_(gpd(reg::kRcx), imm(kSlotMask));
-    a_.add(gpq(reg::kRcx), native(offsetof(NativeState, jumps)));
+    find_jump_slot(a_, reg::kRcx, pc, native(offsetof(NativeState, jumps)));
     a_.cmp(gpq(pc), x86::ptr(gpq(reg::kRcx), offsetof(JumpSlot, pc), 8));
     a_.jne(miss);
     a_.and_(gpq(pc), imm(-kPageBytes));
@@ -170,7 +147,6 @@ void Emitter::jump_to_address(int pc) {
     a_.jmp(x86::ptr(gpq(reg::kRcx), offsetof(JumpSlot, code), 8));
     cold([=, this] {
         a_.bind(miss);
-        a_.mov(native(offsetof(NativeState, target)), gpq(pc));
         a_.jmp(native(offsetof(NativeState, exit_lookup)));
     });
 }
@@ -179,9 +155,9 @@ void Emitter::leave_by(const void* const NativeState::*exit, uint32_t at) {
     static const NativeState layout;
     auto offset =
         static_cast<size_t>(reinterpret_cast<const char*>(&(layout.*exit)) - reinterpret_cast<const char*>(&layout));
-    a_.mov(native(offsetof(NativeState, position), 4), imm(at));
     to_canonical();
-    a_.jmp(native(offset));
+    a_.call(native(offset));
+    note(at);
 }
 
 // Temporaries are free and flags do not matter here, except rax, which may hold an address.

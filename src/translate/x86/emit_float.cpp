@@ -68,11 +68,9 @@ void Emitter::make_nan_canonical(int number, Type type) {
 void Emitter::interpret_if(Condition condition) {
     Label out = a_.newLabel();
     a_.j(condition, out);
-    interpret_used_ = true;
     cold([=, this, where = position()] {
         a_.bind(out);
-        a_.mov(native(offsetof(NativeState, position), 4), imm(where));
-        a_.jmp(interpret_);
+        leave_by(&NativeState::exit_interpret, where);
     });
 }
 

@@ -59,39 +59,48 @@ void Emitter::look_up(int base, int slot, int page, const Span& span, const Labe
     a_.mov(gpq(slot), x86::ptr(gpq(reg::kTlb), gpq(slot), 0, layout_.tlb_offset));
 }
 
-// In code off the usual path: asks the engine for the page; zero flag: it has none to give.
-void Emitter::call_fill(int base, int scratch, const Span& span, uint32_t where, bool floats) {
-    a_.lea(gpq(scratch), x86::ptr(gpq(base), span.offset));
-    a_.mov(native(offsetof(NativeState, access_address)), gpq(scratch));
-    a_.mov(native(offsetof(NativeState, access_kind), 4), imm(span.bytes | (span.writes ? NativeState::kWrites : 0)));
-    a_.mov(native(offsetof(NativeState, position), 4), imm(where));
-    a_.call(native(floats ? offsetof(NativeState, fill_float) : offsetof(NativeState, fill)));
+// In code off the usual path: asks the engine for the page. What is emitted next is where it goes on with it.
+void Emitter::call_fill(int base, int addend, const Span& span, const Miss& miss) {
+    a_.call(native(miss.floats ? offsetof(NativeState, fill_float) : offsetof(NativeState, fill)));
+    FillNote asks{.position = miss.where,
+                  .offset = span.offset,
+                  .bytes = static_cast<uint16_t>(span.bytes),
+                  .base = static_cast<uint8_t>(base),
+                  .addend = static_cast<uint8_t>(addend),
+                  .writes = span.writes,
+                  .aligned = miss.aligned,
+                  .may_fail = miss.may_fail,
+                  .leaves = is_canonical_};
+    for (uint32_t word : asks.words()) note(word);
 }
 
 Emitter::Checked Emitter::check(const Node& at, unsigned bytes, bool writes, bool aligned) {
     int base = gpr(at.a);
     Span span{static_cast<int32_t>(at.imm), bytes, writes};
     int slot = temporary(), page = temporary();
-    Label retry = a_.newLabel(), miss = a_.newLabel();
-    Label misaligned = aligned ? a_.newLabel() : Label();
-    a_.bind(retry);
+    Label found = a_.newLabel(), miss = a_.newLabel();
     if (aligned) {
         a_.test(gpd(base), imm(bytes - 1));
-        a_.jnz(misaligned);
+        a_.jnz(miss);
     }
     look_up(base, slot, page, span, miss);
-    access_fault_used_ = true;
-    cold([=, this, where = position(), floats = floats_live()] {
+    a_.bind(found);
+    Miss asks = present_miss();
+    asks.aligned = aligned;
+    cold([=, this] {
         a_.bind(miss);
-        call_fill(base, page, span, where, floats);
-        a_.jnz(retry);
-        a_.jmp(access_fault_);
-        if (!aligned) return;
-        a_.bind(misaligned);
-        a_.mov(native(offsetof(NativeState, position), 4), imm(where));
-        a_.jmp(access_fault_);
+        call_fill(base, slot, span, asks);
+        a_.long_().jmp(found);
+        jump_to_access_fault();
     });
     return {base, slot, page};
+}
+
+// Without a page in code whose mapping the common exit does not know.
+void Emitter::jump_to_access_fault() {
+    if (is_canonical_) return;
+    access_fault_used_ = true;
+    a_.jmp(access_fault_);
 }
 
 // The first access of a window looks the page up for all of them.
@@ -100,16 +109,15 @@ int Emitter::addend_of(ValueId id, int base) {
     if (std::exchange(window.open, true)) return gpr(id);
     Span span{window.first, static_cast<uint32_t>(window.end - window.first), window.writes};
     int slot = temporary(), page = temporary();
-    Label retry = a_.newLabel(), miss = a_.newLabel(), done = a_.newLabel();
-    a_.bind(retry);
+    Label miss = a_.newLabel(), found = a_.newLabel();
     look_up(base, slot, page, span, miss);
-    a_.bind(done);
-    cold([=, this, where = position(), floats = floats_live()] {
+    a_.bind(found);
+    Miss asks = present_miss();
+    asks.may_fail = true;
+    cold([=, this] {
         a_.bind(miss);
-        call_fill(base, page, span, where, floats);
-        a_.jnz(retry);
-        a_.mov(gpd(slot), imm(0));
-        a_.jmp(done);
+        call_fill(base, slot, span, asks);
+        a_.jmp(found);
     });
     unlock(page);
     places_[id].gpr = static_cast<int8_t>(slot);
@@ -135,23 +143,22 @@ void Emitter::access_by_window(const Node& at, const Windowed& by, uint32_t in_u
     a_.jz(alone);
     access(base, addend);
     a_.bind(done);
-    access_fault_used_ = true;
     uint32_t free = kTemporaries & ~(in_use | bit(base) | bit(addend));
     int page = std::countr_zero(free);
-    cold([=, this, base = base, addend = addend, last = last, where = position(), floats = floats_live()] {
-        Label miss = a_.newLabel(), again = a_.newLabel();
+    cold([=, this, base = base, addend = addend, last = last, asks = present_miss()] {
+        Label miss = a_.newLabel(), found = a_.newLabel();
         a_.bind(alone);
         a_.mov(native(offsetof(NativeState, saved)), gpq(page));
-        a_.bind(again);
         look_up(base, addend, page, span, miss);
+        a_.bind(found);
         a_.mov(gpq(page), native(offsetof(NativeState, saved)));
         access(base, addend);
         if (!last) a_.mov(gpd(addend), imm(0));
         a_.jmp(done);
         a_.bind(miss);
-        call_fill(base, page, span, where, floats);
-        a_.jnz(again);
-        a_.jmp(access_fault_);
+        call_fill(base, addend, span, asks);
+        a_.long_().jmp(found);
+        jump_to_access_fault();
     });
 }
 

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/byte_order.h"
+
 namespace doppel::translate::x86 {
 
 using asmjit::imm;
@@ -57,26 +59,48 @@ Compiled Emitter::compile(std::span<const Block> blocks) {
     holder_.init(asmjit::Environment(asmjit::Arch::kX64));
     holder_.setErrorHandler(&errors);
     holder_.attach(&a_);
+    asmjit::Section* cold = nullptr;
+    holder_.newSection(&cold, ".cold", SIZE_MAX, asmjit::SectionFlags::kNone, 1);
     access_fault_ = a_.newLabel();
-    interpret_ = a_.newLabel();
     for (size_t i = 0; i < blocks.size(); i++) labels_.push_back(a_.newLabel());
     for (size_t i = 0; i < blocks.size() && !failed_; i++) compile_block(i);
+    a_.section(cold);
     for (size_t i = 0; i < cold_.size(); i++) std::exchange(cold_[i], {})();  // may add to the list
     if (access_fault_used_) {
         a_.bind(access_fault_);
         to_canonical();
         a_.jmp(native(offsetof(NativeState, exit_access)));
     }
-    if (interpret_used_) {
-        a_.bind(interpret_);
-        to_canonical();
-        a_.jmp(native(offsetof(NativeState, exit_interpret)));
-    }
-    const asmjit::CodeBuffer& buffer = holder_.textSection()->buffer();
+    if (!failed_) lay_out();
     compiled_.ok = !failed_ && !holder_.hasUnresolvedLinks();
-    compiled_.code.assign(buffer.data(), buffer.data() + buffer.size());
     holder_.setErrorHandler(nullptr);
     return std::move(compiled_);
+}
+
+// The parts one behind the other, and where they refer to each other.
+void Emitter::lay_out() {
+    holder_.flatten();
+    asmjit::Section* hot = holder_.textSection();
+    asmjit::Section* cold = holder_.sectionById(hot->id() + 1);
+    compiled_.cold_at = static_cast<uint32_t>(cold->offset());
+    auto offset_of = [&](uint32_t section, size_t offset) {
+        return static_cast<uint32_t>(offset) + (section == cold->id() ? compiled_.cold_at : 0);
+    };
+    for (const asmjit::LabelEntry* label : holder_.labelEntries()) {
+        for (const asmjit::LabelLink* link = label->links(); link != nullptr; link = link->next) {
+            compiled_.crossings.push_back(offset_of(link->sectionId, link->offset));
+        }
+    }
+    holder_.resolveUnresolvedLinks();
+    compiled_.code.resize(compiled_.cold_at + cold->buffer().size());
+    std::copy_n(hot->buffer().data(), hot->buffer().size(), compiled_.code.begin());
+    std::copy_n(cold->buffer().data(), cold->buffer().size(), compiled_.code.begin() + compiled_.cold_at);
+    for (uint32_t index : cold_entries_) compiled_.entries[index] += compiled_.cold_at;
+    for (uint32_t at : link_notes_) {
+        at += compiled_.cold_at;
+        compiled_.crossings.push_back(at);
+        store_le<uint32_t>(&compiled_.code[at], load_le<uint32_t>(&compiled_.code[at]) - compiled_.cold_at);
+    }
 }
 
 uint32_t Emitter::position() const {

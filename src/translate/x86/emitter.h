@@ -6,6 +6,7 @@
 
 #include <asmjit/x86.h>
 
+#include <array>
 #include <functional>
 #include <optional>
 #include <span>
@@ -18,22 +19,18 @@
 
 namespace doppel::translate::x86 {
 
-// A direct jump out of the code: `at` is its 4-byte displacement, which leads to a way out until it is linked.
-struct Site {
-    uint32_t at;
-    uint16_t target;  // offset in the page
-};
-
+// Position-independent in all, and so are its two parts but for their distance from each other.
 struct Compiled {
     bool ok = false;
-    std::vector<uint8_t> code;      // position-independent
-    std::vector<uint32_t> entries;  // of each block, for who comes with the canonical mapping
-    std::vector<Site> sites;
+    std::vector<uint8_t> code;
+    uint32_t cold_at = 0;             // where the part begins that is rarely executed
+    std::vector<uint32_t> crossings;  // 4-byte distances from one part to the other
+    std::vector<uint32_t> entries;    // of each block, for who comes with the canonical mapping
 };
 
-// Makes the entry at `executable` (mapped writable at `writable`) lead to `target`, while others may run it. Entries of
-// code for the canonical mapping only.
-void redirect(uint8_t* writable, const uint8_t* executable, const uint8_t* target);
+// What stands at an entry for the canonical mapping, aligned to 8 bytes: room for a jump, which is written at once. A
+// no-operation.
+inline constexpr std::array<uint8_t, 5> kEntryRoom = {0x0f, 0x1f, 0x44, 0x00, 0x00};
 
 class Emitter {
   public:
@@ -89,6 +86,8 @@ class Emitter {
         return state(layout_.native + static_cast<int32_t>(offset), size);
     }
     void cold(std::function<void()> code) { cold_.push_back(std::move(code)); }
+    void note(uint32_t word) { a_.test(asmjit::x86::eax, asmjit::imm(word)); }
+    void lay_out();
 
     // ---- places.cpp
     Place& place(ValueId id) { return places_[root(id)]; }
@@ -148,8 +147,16 @@ class Emitter {
         uint32_t bytes;
         bool writes;
     };
+    struct Miss {
+        uint32_t where;  // position()
+        bool floats;     // XMM registers are in use
+        bool aligned = false, may_fail = false;
+    };
     void look_up(int base, int slot, int page, const Span& span, const Label& miss);
-    void call_fill(int base, int scratch, const Span& span, uint32_t where, bool floats);
+    void call_fill(int base, int addend, const Span& span, const Miss& miss);
+    // How the present access asks for its page.
+    Miss present_miss() const { return {.where = position(), .floats = floats_live()}; }
+    void jump_to_access_fault();
     int addend_of(ValueId window, int base);
     // The access itself at host address `addend` plus guest address.
     using Access = std::function<void(int base, int addend)>;
@@ -207,8 +214,10 @@ class Emitter {
     std::vector<Label> labels_;
     std::vector<std::function<void()>> cold_;
     Compiled compiled_;
-    Label access_fault_, interpret_;
-    bool access_fault_used_ = false, interpret_used_ = false;
+    std::vector<uint32_t> cold_entries_;  // indices of those in the cold part
+    std::vector<uint32_t> link_notes_;    // operands in the cold part: distances from it to the other one
+    Label access_fault_;
+    bool access_fault_used_ = false;
 
     // Of the present block.
     const Block* block_ = nullptr;

@@ -11,7 +11,7 @@
 #include "translate/evaluate.h"
 #include "translate/passes.h"
 #include "translate/random_blocks.h"
-#include "translate/x86/emitter.h"
+#include "translate/x86/placement.h"
 #include "translate/x86/thunks.h"
 
 namespace doppel::translate::x86 {
@@ -32,6 +32,8 @@ class NativeMachine {
         state_.native.tlb = tlb_.data();
         state_.native.tlb_mask = (kEntries - 1) * sizeof(Entry);
         state_.native.jumps = jumps_.data();
+        state_.native.far_jumps = far_jumps_.data();
+        state_.native.jump_key = 1;
     }
     NativeMachine(const NativeMachine&) = delete;
     NativeMachine& operator=(const NativeMachine&) = delete;
@@ -65,11 +67,11 @@ class NativeMachine {
         Compiled compiled = emitter.compile(blocks);
         if (!compiled.ok) return false;
         memory_.clear(kept_);
-        const uint8_t* code = memory_.place(compiled.code);
-        if (code == nullptr) return false;
+        Placed code = place(memory_, compiled);
+        if (code.hot == nullptr) return false;
         load(machine);
         auto enter = reinterpret_cast<EnterFunction>(const_cast<uint8_t*>(base_) + thunks_.enter);
-        auto reason = static_cast<Exit>(enter(pointer(), code + compiled.entries[0]));
+        auto reason = static_cast<Exit>(enter(pointer(), code.address(compiled.entries[0])));
         store(machine, reason);
         return true;
     }
@@ -103,15 +105,21 @@ class NativeMachine {
                 : "xmm0", "xmm7", "xmm15", "r8", "rsi", "r11", "rcx");
         return mix(arguments);
     }
-    static bool fill(void* engine, uint64_t address, uint32_t kind) {
+    static const void* fill(void* engine, uint64_t* registers, const uint8_t* at) {
         auto& self = *static_cast<NativeMachine*>(engine);
-        uint64_t bytes = kind & 0xffff;
-        bool writes = (kind & NativeState::kWrites) != 0;
-        Machine& machine = *self.machine_;
+        return self.state_.native.fill_page(registers, at,
+                                            [&](uint64_t address, const FillNote& note, uint64_t& addend) {
+                                                if (!self.fill(address, note.bytes, note.writes)) return false;
+                                                addend = self.tlb_[address / kPageBytes % kEntries].offset;
+                                                return true;
+                                            });
+    }
+    bool fill(uint64_t address, uint64_t bytes, bool writes) {
+        Machine& machine = *machine_;
         uint64_t offset = address - machine.data_address;
         if (offset >= machine.data.size() || offset / kPageBytes != (offset + bytes - 1) / kPageBytes) return false;
         if (!machine.permits(offset / kPageBytes, writes)) return false;
-        Entry& entry = self.tlb_[address / kPageBytes % kEntries];
+        Entry& entry = tlb_[address / kPageBytes % kEntries];
         uint64_t page = address & ~(kPageBytes - 1);
         if (entry.read_tag != page) entry = {};
         entry.read_tag = page;
@@ -153,6 +161,7 @@ class NativeMachine {
     State state_;
     std::array<Entry, kEntries> tlb_{};
     std::array<JumpSlot, kJumpSlots> jumps_{};
+    std::vector<FarJumpSlot> far_jumps_{kFarJumpSlots};
     CodeMemory memory_;
     Thunks thunks_;
     const uint8_t* base_ = nullptr;

@@ -13,6 +13,10 @@ namespace {
 constexpr std::array<int8_t, 6> kCalleeSaved = {reg::kRbx, reg::kRbp, 12, 13, 14, 15};
 constexpr std::array<int8_t, 9> kCallerSaved = {reg::kRax, reg::kRcx, reg::kRdx, reg::kRsi, reg::kRdi, 8, 9, 10, 11};
 constexpr int kXmmBytes = 16 * 16;
+// What may hold a value or a guest register.
+constexpr std::array<int8_t, 12> kInUse = {reg::kRax, reg::kRcx, reg::kRdx, reg::kRbp, reg::kRsi, reg::kRdi,
+                                           8,         9,         10,        11,        12,        13};
+constexpr int kFrameRegisters = 15;  // one more than there are, which with the return address aligns the stack
 
 class Maker {
   public:
@@ -23,20 +27,30 @@ class Maker {
 
     Thunks make() {
         Thunks made;
+        out_ = a_.newLabel();
         made.enter = begin();
         emit_enter();
-        const std::pair<uint32_t Thunks::*, Exit> exits[] = {
-            {&Thunks::exit_budget, Exit::kBudget}, {&Thunks::exit_lookup, Exit::kLookup},
-            {&Thunks::exit_link, Exit::kLink},     {&Thunks::exit_interpret, Exit::kInterpret},
-            {&Thunks::exit_access, Exit::kAccess},
-        };
-        asmjit::Label out = a_.newLabel();
-        for (auto [where, reason] : exits) {
-            made.*where = begin();
-            a_.mov(x86::eax, imm(static_cast<uint32_t>(reason)));
-            a_.jmp(out);
-        }
-        a_.bind(out);
+        made.exit_lookup = begin();
+        emit_far_jump();
+        emit_reason(Exit::kLookup);
+        made.exit_link = begin();
+        a_.pop(x86::rax);
+        a_.movsxd(x86::rcx, note(1));
+        a_.add(x86::rcx, x86::rax);
+        a_.mov(native(offsetof(NativeState, site)), x86::rcx);
+        emit_position();
+        emit_reason(Exit::kLink);
+        made.exit_budget = begin();
+        a_.pop(x86::rax);
+        emit_position();
+        emit_reason(Exit::kBudget);
+        made.exit_interpret = begin();
+        a_.pop(x86::rax);
+        emit_position();
+        emit_reason(Exit::kInterpret);
+        made.exit_access = begin();
+        emit_reason(Exit::kAccess);
+        a_.bind(out_);
         emit_exit();
         made.fill = begin();
         emit_fill(false);
@@ -90,38 +104,82 @@ class Maker {
         a_.ret();
     }
 
-    // Nine registers and the return address keep the stack aligned.
-    void save(bool floats) {
-        for (int8_t number : kCallerSaved) a_.push(gpq(number));
-        if (!floats) return;
+    // ---- Ways out. The note is behind rax.
+
+    static x86::Mem note(int word) { return x86::ptr(x86::rax, word * kNoteBytes + kNoteOperand, 4); }
+    void emit_position() {
+        a_.mov(x86::ecx, note(0));
+        a_.mov(native(offsetof(NativeState, position), 4), x86::ecx);
+    }
+    void emit_reason(Exit reason) {
+        a_.mov(x86::eax, imm(static_cast<uint32_t>(reason)));
+        a_.jmp(out_);
+    }
+
+    // A jump to the address in rax, which is not in its JumpSlot: what the far ones know goes there.
+    void emit_far_jump() {
+        constexpr unsigned kSlotShift = 5;
+        static_assert(sizeof(FarJumpSlot) == 1 << kSlotShift);
+        asmjit::Label miss = a_.newLabel();
+        a_.mov(native(offsetof(NativeState, target)), x86::rax);
+        a_.mov(x86::rdx, x86::rax);
+        a_.mov(x86::rcx, x86::rax);
+        a_.shr(x86::rdx, imm(kFarJumpFold));
+        a_.shr(x86::rcx, imm(1));
+        a_.xor_(x86::ecx, x86::edx);
+        a_.mov(x86::rdx, native(offsetof(NativeState, jump_key)));
+        a_.xor_(x86::ecx, x86::edx);
+        a_.and_(x86::ecx, imm(kFarJumpSlots - 1));
+        a_.shl(x86::ecx, imm(kSlotShift));
+        a_.add(x86::rcx, native(offsetof(NativeState, far_jumps)));
+        a_.cmp(x86::rax, x86::ptr(x86::rcx, offsetof(FarJumpSlot, pc), 8));
+        a_.jne(miss);
+        a_.cmp(x86::rdx, x86::ptr(x86::rcx, offsetof(FarJumpSlot, key), 8));
+        a_.jne(miss);
+        a_.mov(x86::rdx, x86::ptr(x86::rcx, offsetof(FarJumpSlot, code), 8));
+        find_jump_slot(a_, reg::kRcx, reg::kRax, native(offsetof(NativeState, jumps)));
+        a_.mov(x86::ptr(x86::rcx, offsetof(JumpSlot, pc), 8), x86::rax);
+        a_.mov(x86::ptr(x86::rcx, offsetof(JumpSlot, code), 8), x86::rdx);
+        a_.and_(x86::rax, imm(-4096));
+        a_.mov(native(offsetof(NativeState, page)), x86::rax);
+        a_.jmp(x86::rdx);
+        a_.bind(miss);
+    }
+
+    // ---- Calls. What code has in registers stays there.
+
+    void save_floats() {
         a_.sub(x86::rsp, imm(kXmmBytes));
         for (int i = 0; i < 16; i++) a_.movups(x86::ptr(x86::rsp, 16 * i), xmm(i));
     }
-    // Leaves the flags as they are.
-    void restore(bool floats) {
-        if (floats) {
-            for (int i = 0; i < 16; i++) a_.movups(xmm(i), x86::ptr(x86::rsp, 16 * i));
-            a_.lea(x86::rsp, x86::ptr(x86::rsp, kXmmBytes));
-        }
-        for (size_t i = kCallerSaved.size(); i-- > 0;) a_.pop(gpq(kCallerSaved[i]));
+    void restore_floats() {
+        for (int i = 0; i < 16; i++) a_.movups(xmm(i), x86::ptr(x86::rsp, 16 * i));
+        a_.add(x86::rsp, imm(kXmmBytes));
     }
 
-    // Not zero: the page is in the soft TLB now.
+    // The function sees the registers as an array on the stack, and says where to return to.
     void emit_fill(bool floats) {
-        save(floats);
+        constexpr int kFrameBytes = 8 * kFrameRegisters;
+        a_.sub(x86::rsp, imm(kFrameBytes));
+        for (int8_t number : kInUse) a_.mov(x86::ptr(x86::rsp, 8 * number, 8), gpq(number));
         a_.mov(x86::rdi, native(offsetof(NativeState, engine)));
-        a_.mov(x86::rsi, native(offsetof(NativeState, access_address)));
-        a_.mov(x86::edx, native(offsetof(NativeState, access_kind), 4));
+        a_.mov(x86::rsi, x86::rsp);
+        a_.mov(x86::rdx, x86::ptr(x86::rsp, kFrameBytes, 8));
+        if (floats) save_floats();
         a_.call(native(offsetof(NativeState, fill_function)));
+        if (floats) restore_floats();
+        a_.mov(x86::ptr(x86::rsp, kFrameBytes, 8), x86::rax);
         a_.mov(gpq(reg::kTlb), native(offsetof(NativeState, tlb)));  // it may have grown
-        a_.test(x86::al, x86::al);
-        restore(floats);
+        for (int8_t number : kInUse) a_.mov(gpq(number), x86::ptr(x86::rsp, 8 * number, 8));
+        a_.add(x86::rsp, imm(kFrameBytes));
         a_.ret();
     }
 
     // helper(state, arguments, rounding), with the host's floating-point environment.
     void emit_call() {
-        save(true);
+        // Nine registers and the return address keep the stack aligned.
+        for (int8_t number : kCallerSaved) a_.push(gpq(number));
+        save_floats();
         a_.stmxcsr(native(offsetof(NativeState, guest_mxcsr), 4));
         a_.ldmxcsr(native(offsetof(NativeState, host_mxcsr), 4));
         a_.mov(x86::rdi, gpq(reg::kState));
@@ -132,16 +190,30 @@ class Maker {
         a_.call(x86::rax);
         a_.mov(native(offsetof(NativeState, result)), x86::rax);
         a_.ldmxcsr(native(offsetof(NativeState, guest_mxcsr), 4));
-        restore(true);
+        restore_floats();
+        for (size_t i = kCallerSaved.size(); i-- > 0;) a_.pop(gpq(kCallerSaved[i]));
         a_.ret();
     }
 
     const Layout& layout_;
     asmjit::CodeHolder holder_;
     x86::Assembler a_;
+    asmjit::Label out_;
 };
 
 }  // namespace
+
+void find_jump_slot(x86::Assembler& a, int slot, int pc, const x86::Mem& jumps) {
+    constexpr unsigned kSlotShift = 4, kAlignmentShift = 1;
+    static_assert(sizeof(JumpSlot) == 1 << kSlotShift);
+    constexpr int32_t kSlotMask = (kJumpSlots - 1) << kSlotShift;
+    a.mov(gpd(slot), gpd(pc));
+    a.shr(gpd(slot), imm(kJumpFold));
+    a.xor_(gpd(slot), gpd(pc));
+    a.shl(gpd(slot), imm(kSlotShift - kAlignmentShift));
+    a.and_(gpd(slot), imm(kSlotMask));
+    a.add(gpq(slot), jumps);
+}
 
 Thunks make_thunks(const Layout& layout) {
     return Maker(layout).make();

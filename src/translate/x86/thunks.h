@@ -1,6 +1,8 @@
 // The common code that translated code calls and returns through, and the way into translated code.
 #pragma once
 
+#include <asmjit/x86.h>
+
 #include <cstdint>
 #include <vector>
 
@@ -11,7 +13,11 @@ namespace doppel::translate::x86 {
 // Runs `code` with the state register as given; returns why it stopped.
 using EnterFunction = uint32_t (*)(void* state, const void* code);
 
-// Offsets of each into `code`.
+// `slot` becomes the address of the JumpSlot of the address in `pc`; `jumps` holds that of the first.
+void find_jump_slot(asmjit::x86::Assembler& a, int slot, int pc, const asmjit::x86::Mem& jumps);
+
+// Offsets of each into `code`. The exits for the budget, a link and the interpreter are called, with a note: position,
+// and for a link where the displacement is, relative to the note. The one for a lookup has the target in rax.
 struct Thunks {
     std::vector<uint8_t> code;
     uint32_t enter = 0;
