@@ -42,11 +42,12 @@ golden: ## write tests/golden anew, after a change of code generation; the diffe
 	@$(call build,release) --target golden_code
 	@build/release/golden_code tests/golden/x86_64.txt --write
 
-bench: ## boot time, speed of code and of whole programs, beside Debian's qemu-system-riscv64
+bench: ## boot time, speed of code, of whole programs and of disks, beside Debian's qemu-system-riscv64 and qemu-img
 	@scripts/setup build bench
 	@$(call build,release)
 	@bench/run
 	@bench/translator
+	@bench/storage
 
 format: ## clang-format on every source file
 	@scripts/setup format

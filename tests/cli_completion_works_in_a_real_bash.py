@@ -20,7 +20,7 @@ def complete(doppel, *words):
 with launcher() as doppel:
     (doppel.folder / "Image with space").touch()
     check(complete(doppel, "r") == {"run"})
-    check(complete(doppel, "") == {"run", "image", "doctor", "completion", "version", "help"})
+    check(complete(doppel, "") == {"run", "image", "disk", "doctor", "completion", "version", "help"})
     check(complete(doppel, "run", "--me") == {"--memory"})
     check(complete(doppel, "run", "--engine", "") == {"auto", "translate", "interpret", "check"})
     check(complete(doppel, "run", "--irqchip", "") == {"aia", "plic"})
@@ -32,6 +32,7 @@ with launcher() as doppel:
     check(complete(doppel, "run", "Im") == {"Image with space"})
     check(complete(doppel, "image", "m") == {"make"})
     check(complete(doppel, "image", "make", "") == {"tiny"})
+    check(complete(doppel, "disk", "con") == {"convert"})
     check(complete(doppel, "completion", "f") == {"fish"})
     check(complete(doppel, "doctor", "--") == {"--help", "--json"})
     for shell, check_only in (("bash", "-n"), ("zsh", "-n"), ("fish", "--no-execute")):

@@ -9,7 +9,7 @@ with launcher() as doppel:
     (doppel.folder / "guest").write_text("#!/bin/sh\n")
     (doppel.folder / "words").write_text("words")
     os.mkfifo(doppel.folder / "fifo")
-    for says, *arguments in (("not built yet", "stop", "x"), ("not built yet", "disk", "create"), ("not built yet", "image", "build"),
+    for says, *arguments in (("not built yet", "stop", "x"), ("not built yet", "disk", "serve"), ("not built yet", "image", "build"),
                              ("not built yet", "run", "--disk", "d", "tiny"), ("not built yet", "run", "-d", "tiny"),
                              ("not built yet", "run", "--engine", "kvm", "tiny"), ("not built yet", "run", "--arch", "x86_64", "tiny"),
                              ("not built yet", "run", "--as", "container", "tiny"), ("a root tree", "run", "./"),

@@ -1,5 +1,6 @@
 #include "cli/completion.h"
 
+#include <algorithm>
 #include <cstdio>
 #include <vector>
 
@@ -89,10 +90,13 @@ std::string bash_verb(const Verb& verb) {
         text += "        if ((COMP_CWORD == 2)); then\n" + bash_words(names(verb.verbs), "            ") +
                 "            return\n        fi\n";
         text += "        case ${COMP_WORDS[2]} in\n";
-        for (const Verb* inner : built(verb.verbs))
-            if (!inner->operand_words.empty())
-                text += "        " + std::string(inner->name) + ")\n" +
-                        bash_words(choices(inner->operand_words), "            ") + "            ;;\n";
+        for (const Verb* inner : built(verb.verbs)) {
+            if (inner->operand_words.empty() && !inner->operand_is_file) continue;
+            text += "        " + std::string(inner->name) + ")\n";
+            text += inner->operand_is_file ? "            _doppel_files\n"
+                                           : bash_words(choices(inner->operand_words), "            ");
+            text += "            ;;\n";
+        }
         text += "        esac\n";
     }
     if (verb.operand_is_file) text += "        _doppel_files\n";
@@ -131,9 +135,12 @@ std::string zsh_verb(const Verb& verb) {
     for (const Option* option : built(verb.options)) text += zsh_option(*option);
     if (!verb.verbs.empty()) {
         text += " \\\n            " + quoted("1:verb:(" + names(verb.verbs) + ")");
-        for (const Verb* inner : built(verb.verbs))
+        for (const Verb* inner : built(verb.verbs)) {
             if (!inner->operand_words.empty())
                 text += " \\\n            " + quoted("2:name:(" + choices(inner->operand_words) + ")");
+        }
+        if (std::ranges::any_of(verb.verbs, &Verb::operand_is_file))
+            text += " \\\n            " + quoted("*:file:_files");
     }
     const std::string words = choices(verb.operand_words);
     if (verb.operand_is_file)
@@ -168,6 +175,9 @@ std::string fish_verb(const Verb& verb) {
         if (const auto words = choices(inner->operand_words); !words.empty())
             text += "complete -c doppel -n '__fish_seen_subcommand_from " + std::string(verb.name) +
                     "; and __fish_seen_subcommand_from " + std::string(inner->name) + "' -a " + quoted(words) + "\n";
+        if (inner->operand_is_file)
+            text += "complete -c doppel -n '__fish_seen_subcommand_from " + std::string(verb.name) +
+                    "; and __fish_seen_subcommand_from " + std::string(inner->name) + "' -F\n";
     }
     return text;
 }

@@ -77,4 +77,8 @@ Result<int> run_image(const Arguments& arguments) {
     return fail(become("doppel-image", arguments.operands()));
 }
 
+Result<int> run_disk(const Arguments& arguments) {
+    return fail(become("doppel-disk", arguments.operands()));
+}
+
 }  // namespace doppel::cli

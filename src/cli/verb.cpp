@@ -66,6 +66,22 @@ constexpr std::array kImageVerbs{
     Verb{.name = "tag"},
 };
 
+constexpr std::array kDiskVerbs{
+    Verb{.name = "create", .summary = "make a new, empty disk", .state = State::kBuilt, .operand_is_file = true},
+    Verb{.name = "info", .summary = "show what a disk is", .state = State::kBuilt, .operand_is_file = true},
+    Verb{.name = "check",
+         .summary = "check that a disk's tables agree, and mend them",
+         .state = State::kBuilt,
+         .operand_is_file = true},
+    Verb{.name = "resize", .summary = "make a disk larger or smaller", .state = State::kBuilt, .operand_is_file = true},
+    Verb{.name = "convert",
+         .summary = "copy a disk into another format",
+         .state = State::kBuilt,
+         .operand_is_file = true},
+    Verb{.name = "map", .summary = "show where a disk's data lies", .state = State::kBuilt, .operand_is_file = true},
+    Verb{.name = "serve"},
+};
+
 constexpr std::array kVerbs{
     Verb{.name = "run",
          .summary = "run an image, a disk, a tree or a program",
@@ -86,6 +102,14 @@ constexpr std::array kVerbs{
          .verbs = kImageVerbs,
          .example = "doppel image make tiny",
          .run = run_image},
+    Verb{.name = "disk",
+         .summary = "make, look at, check, resize and convert disks",
+         .state = State::kBuilt,
+         .operands = Operands::kPassed,
+         .operand_help = "VERB [options] FILE...",
+         .verbs = kDiskVerbs,
+         .example = "doppel disk create -f qcow2 disk.qcow2 20G",
+         .run = run_disk},
     Verb{.name = "doctor",
          .summary = "measure what this host can do, and what is lost without the rest",
          .state = State::kBuilt,
@@ -147,7 +171,6 @@ constexpr std::array kVerbs{
     Verb{.name = "export"},
     Verb{.name = "import"},
     Verb{.name = "autostart"},
-    Verb{.name = "disk"},
     Verb{.name = "volume"},
     Verb{.name = "network"},
     Verb{.name = "store"},

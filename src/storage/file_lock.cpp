@@ -5,6 +5,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <array>
 #include <cerrno>
 #include <fstream>
 #include <string>
@@ -36,30 +38,37 @@ bool others_hold(int fd, off_t byte) {
     return ::fcntl(fd, F_OFD_GETLK, &lock) == 0 && lock.l_type != F_UNLCK;
 }
 
+// How many of the process's descriptors are of that file.
+unsigned count_open(const std::filesystem::path& process, const struct stat& file) {
+    unsigned count = 0;
+    std::error_code gone;  // processes end meanwhile, and others' cannot be looked at
+    for (std::filesystem::directory_iterator at(process / "fd", gone), end; !gone && at != end; at.increment(gone)) {
+        struct stat found {};
+        if (::stat(at->path().c_str(), &found) == 0 && found.st_dev == file.st_dev && found.st_ino == file.st_ino)
+            count++;
+    }
+    return count;
+}
+
 // "process 12 (qemu-img)", of the first that has the file open, or empty. Locks of this kind name no process.
 std::string holder(int fd) {
-    struct stat wanted {};
-    if (::fstat(fd, &wanted) != 0) return {};
+    struct stat file {};
+    if (::fstat(fd, &file) != 0) return {};
+    const std::string self = std::to_string(::getpid());
     std::error_code error;
-    for (const auto& process : std::filesystem::directory_iterator("/proc", error)) {
-        const std::string id = process.path().filename();
-        if (id.find_first_not_of("0123456789") != std::string::npos || id == std::to_string(::getpid())) continue;
-        std::error_code hidden;
-        for (const auto& open : std::filesystem::directory_iterator(process.path() / "fd", hidden)) {
-            struct stat found {};
-            if (::stat(open.path().c_str(), &found) != 0 || found.st_dev != wanted.st_dev ||
-                found.st_ino != wanted.st_ino || found.st_rdev != wanted.st_rdev)
-                continue;
-            std::string name;
-            std::ifstream(process.path() / "comm") >> name;
-            return fmt::format("process {} ({})", id, name);
-        }
+    for (std::filesystem::directory_iterator at("/proc", error), end; !error && at != end; at.increment(error)) {
+        const std::string id = at->path().filename();
+        if (id.find_first_not_of("0123456789") != std::string::npos) continue;
+        if (count_open(at->path(), file) < (id == self ? 2u : 1u)) continue;
+        if (id == self) return "this command itself";
+        std::string name;
+        std::ifstream(at->path() / "comm") >> name;
+        return fmt::format("process {} ({})", id, name);
     }
     return {};
 }
 
-Error in_use(int fd, const std::filesystem::path& path, Access access) {
-    const std::string who = holder(fd);
+Error in_use(const std::string& who, const std::filesystem::path& path, Access access) {
     return {
         access == Access::kWrite ? "lock disk for writing" : "lock disk for reading", path.string(),
         (who.empty() ? "something else" : who) + " uses it" + (access == Access::kRead ? " and may write to it" : ""),
@@ -70,21 +79,33 @@ bool locks_are_missing(int error_number) {
     return error_number == ENOLCK || error_number == ENOSYS || error_number == EOPNOTSUPP || error_number == EINVAL;
 }
 
+// What a kernel has begun for a process that was killed it finishes, and keeps the file and its locks until then.
+constexpr int kPatience = 100;
+constexpr useconds_t kPause = 20'000;
+
 }  // namespace
 
 Result<> lock_file(int fd, const std::filesystem::path& path, Access access) {
     const bool writing = access == Access::kWrite;
-    for (const off_t right : {kRead, kWrite, kResize}) {
-        const bool used = right == kRead || writing;
-        const bool refused = right != kRead;  // others may read what is only read
-        if ((used && !set(fd, kUsed + right)) || ((refused || writing) && !set(fd, kRefused + right))) {
+    auto used = [&](off_t right) { return right == kRead || writing; };
+    auto refused = [&](off_t right) { return right != kRead || writing; };  // others may read what is only read
+    constexpr std::array kRights{kRead, kWrite, kResize};
+    for (const off_t right : kRights) {
+        if ((used(right) && !set(fd, kUsed + right)) || (refused(right) && !set(fd, kRefused + right))) {
             if (locks_are_missing(errno)) return {};
             return fail(Error::system("lock disk", path.string(), errno));
         }
-        if ((used && others_hold(fd, kRefused + right)) || ((refused || writing) && others_hold(fd, kUsed + right)))
-            return fail(in_use(fd, path, access));
     }
-    return {};
+    for (int tries = 0;; tries++) {
+        const bool taken = std::ranges::any_of(kRights, [&](off_t right) {
+            return (used(right) && others_hold(fd, kRefused + right)) ||
+                   (refused(right) && others_hold(fd, kUsed + right));
+        });
+        if (!taken) return {};
+        const std::string who = holder(fd);
+        if (!who.empty() || tries == kPatience) return fail(in_use(who, path, access));
+        ::usleep(kPause);
+    }
 }
 
 }  // namespace doppel::storage

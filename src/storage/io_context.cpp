@@ -64,10 +64,6 @@ IoOperation IoContext::fallocate(int fd, int mode, uint64_t offset, uint64_t len
             .mode = mode};
 }
 
-IoOperation IoContext::call(std::function<int()> function) {
-    return {.context = this, .kind = IoOperation::Kind::kCall, .call = std::move(function)};
-}
-
 // True where threads stand ready beside the ring.
 bool IoContext::calls_go_elsewhere() {
     if (callers_) return true;
@@ -84,7 +80,7 @@ bool IoContext::calls_go_elsewhere() {
 void IoContext::add(IoOperation& operation) {
     if (operation.kind == IoOperation::Kind::kCall && engine_->name() == "io_uring") {
         if (!calls_go_elsewhere()) {
-            operation.result = operation.call();
+            operation.result = operation.call(operation.argument);
             resume_in_turn(operation.task);
             return;
         }

@@ -5,7 +5,6 @@
 
 #include <coroutine>
 #include <cstdint>
-#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -37,7 +36,8 @@ class IoOperation {
     uint64_t length = 0;  // kFallocate
     std::span<const iovec> parts = {};
     int mode = 0;  // kFallocate's
-    std::function<int()> call = {};
+    int (*call)(void*) = nullptr;
+    void* argument = nullptr;
     int result = 0;
     std::coroutine_handle<> task = {};
 };
@@ -80,9 +80,15 @@ class IoContext {
     IoOperation write(int fd, uint64_t offset, std::span<const iovec> parts);
     IoOperation data_sync(int fd);
     IoOperation fallocate(int fd, int mode, uint64_t offset, uint64_t length);
-    // `function` runs on another thread (or on this one, where none could be started) and answers as a system call
-    // does, with a negated errno value.
-    IoOperation call(std::function<int()> function);
+    // `function`, a variable of the caller's, runs on another thread (or on this one, where none could be started) and
+    // answers as a system call does, with a negated errno value.
+    template <class F>
+    IoOperation call(F& function) {
+        return {.context = this,
+                .kind = IoOperation::Kind::kCall,
+                .call = [](void* argument) -> int { return (*static_cast<F*>(argument))(); },
+                .argument = &function};
+    }
 
     auto sleep_until(uint64_t deadline) {  // nanoseconds of clock()
         struct Awaiter {

@@ -1,8 +1,8 @@
 // Requests as coroutines. A task starts when it is made and runs until it has to wait; who awaits it goes on when it is
 // done. All tasks of a device run on the thread that owns it.
 //
-// GCC 12 destroys at the wrong time what is made within a conditional operator that has a co_await in it, and arguments
-// that are temporaries with destructors: give both names.
+// GCC 12 destroys at the wrong time, or copies bit by bit, what is made within a conditional operator that has a
+// co_await in it, and arguments that are temporaries or braced lists with destructors: give them names.
 #pragma once
 
 #include <coroutine>

@@ -40,7 +40,7 @@ int64_t carry_out_once(IoOperation& operation) {
 }
 
 int carry_out(IoOperation& operation) {
-    if (operation.kind == IoOperation::Kind::kCall) return operation.call();
+    if (operation.kind == IoOperation::Kind::kCall) return operation.call(operation.argument);
     int64_t result = 0;
     do {
         result = carry_out_once(operation);

@@ -75,8 +75,10 @@ Task<Result<Disk>> open_qcow2(IoContext& io, const std::filesystem::path& path, 
         if (!backing) co_return fail(std::move(backing).error());
         parts.backing = std::move(*backing);
     }
-    auto image = co_await qcow2::Image::open(std::move(parts), std::move(*header),
-                                             {.repair = options.repair, .snapshot = options.snapshot});
+    qcow2::ImageOptions image_options;
+    image_options.repair = options.repair;
+    image_options.snapshot = options.snapshot;
+    auto image = co_await qcow2::Image::open(std::move(parts), std::move(*header), std::move(image_options));
     if (!image) co_return fail(std::move(image).error());
     Disk disk;
     disk.qcow2 = image->get();
