@@ -25,7 +25,9 @@ bool has_immediate(Operation operation) {
         case Operation::kSetFloat:
         case Operation::kCall:
         case Operation::kCallFloat:
+        case Operation::kSystem:
         case Operation::kJump:
+        case Operation::kResume:
         case Operation::kBranch:
             return true;
         default:
@@ -166,7 +168,7 @@ Result<> verify(const Block& block) {
         if (node.guest >= block.count()) return fail(malformed(block, i, "no such guest instruction"));
         const ValueId operands[] = {node.a, node.b, node.c};
         for (unsigned n = 0; n < 3; n++) {
-            bool optional = node.operation == Operation::kCall || node.operation == Operation::kCallFloat;
+            bool optional = node.operation >= Operation::kCall && node.operation <= Operation::kSystem;
             if (n >= known.operands && operands[n] != 0) return fail(malformed(block, i, "an operand too many"));
             if (n < known.operands && operands[n] == 0 && !optional) {
                 return fail(malformed(block, i, "an operand is missing"));

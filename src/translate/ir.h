@@ -33,7 +33,8 @@ const OperationInfo& info(Operation operation);
 constexpr bool may_leave(Operation operation) {
     bool rare_float = (operation >= Operation::kFloatMadd && operation <= Operation::kFloatMax) ||
                       operation == Operation::kFloatToSigned;
-    return rare_float || (operation >= Operation::kLoad && operation <= Operation::kAtomicMaxUnsigned) ||
+    bool system = operation == Operation::kSystem || operation == Operation::kZeroing;
+    return rare_float || system || (operation >= Operation::kLoad && operation <= Operation::kAtomicMaxUnsigned) ||
            operation >= Operation::kJump;
 }
 

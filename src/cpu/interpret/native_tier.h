@@ -7,6 +7,7 @@
 
 #include "cpu/interpret/soft_tlb.h"
 #include "cpu/statistics.h"
+#include "isa/riscv/system.h"
 
 namespace doppel::cpu::interpret {
 
@@ -31,6 +32,12 @@ class NativeHost {
     virtual bool fill(uint64_t va, unsigned bytes, bool writes) = 0;
     // No write entry of any soft TLB leads to a page that holds translated code.
     virtual void drop_code_writes() = 0;
+
+    // What a function of system.h wants, for the instruction at `pc`, before which `left` instructions of the budget
+    // are; hart.pc means nothing afterwards. nullopt: it is not for translated code.
+    virtual std::optional<isa::riscv::SystemContext> begin_system(uint64_t pc, int64_t left) = 0;
+    // Whether translated code that uses `tlb` may go on after that, if the tier itself knows nothing against it.
+    virtual bool may_go_on(const SoftTlb& tlb) const = 0;
 
     // ---- For a tier that compares, while it runs.
 

@@ -68,6 +68,12 @@ void Runner::drop_code_writes() {
     });
 }
 
+std::optional<isa::riscv::SystemContext> Runner::begin_system(uint64_t pc, int64_t left) {
+    hart_.pc = pc;
+    hart_.retired = retired_at_slice_end_ - static_cast<uint64_t>(left);
+    return system_context();
+}
+
 std::optional<CodePlace> Runner::place() {
     const FetchEntry* page = fetch_page(hart_.pc);
     if (page == nullptr || !page->whole) return std::nullopt;

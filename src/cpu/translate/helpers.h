@@ -11,6 +11,7 @@
 #include "cpu/translate/hart_layout.h"
 #include "isa/float/float.h"
 #include "isa/riscv/hart.h"
+#include "isa/riscv/system.h"
 #include "translate/ir.h"
 
 namespace doppel::cpu::translate {
@@ -75,6 +76,38 @@ struct HelperOf<Function, R (*)(A...)> {
 };
 
 }  // namespace detail
+
+// A function of system.h, by the tier whose code calls it.
+using SystemFunction = isa::riscv::SystemResult (*)(isa::riscv::SystemContext&, const uint64_t* arguments);
+uint64_t execute_system(void* state, SystemFunction function, const uint64_t* arguments);
+
+namespace detail {
+
+template <auto Function, class Type>
+struct SystemHelperOf;
+
+template <auto Function, class... A>
+struct SystemHelperOf<Function, isa::riscv::SystemResult (*)(isa::riscv::SystemContext&, A...)> {
+    static uint64_t call(void* state, const uint64_t* arguments, uint64_t) {
+        return execute_system(state, &apply<std::index_sequence_for<A...>>, arguments);
+    }
+
+  private:
+    template <class Indices>
+    static isa::riscv::SystemResult apply(isa::riscv::SystemContext& context, const uint64_t* arguments) {
+        return expand(context, arguments, Indices{});
+    }
+    template <size_t... I>
+    static isa::riscv::SystemResult expand(isa::riscv::SystemContext& context,
+                                           [[maybe_unused]] const uint64_t* arguments, std::index_sequence<I...>) {
+        return Function(context, static_cast<A>(arguments[I])...);
+    }
+};
+
+}  // namespace detail
+
+template <auto Function>
+using SystemHelper = detail::SystemHelperOf<Function, decltype(Function)>;
 
 template <auto Function>
 using Helper = detail::HelperOf<Function, decltype(Function)>;

@@ -154,11 +154,18 @@ class Recorder {
             {.operation = Operation::kCall, .imm = helper_offset(&Helper<Function>::call)}, words...);
     }
 
-    // What reaches beyond registers and memory is the interpreter's, but for the accrued float flags.
+    // What is frequent calls the function, or is recorded; the rest is the interpreter's.
     template <auto Function, class K, class... Arguments>
     void system(K k, Arguments... arguments) {
-        if constexpr (std::is_same_v<decltype(Function), decltype(&isa::riscv::csr_access)>) {
+        if constexpr (is<Function, &isa::riscv::csr_access>) {
             access_csr(k, arguments...);
+        } else if constexpr (is<Function, &isa::riscv::cache_block_zero>) {
+            zero_block(arguments...);
+        } else if constexpr (is<Function, &isa::riscv::fence_translations>) {
+            fence_translations(arguments...);
+        } else if constexpr (is<Function, &isa::riscv::fence_instructions>) {
+            call_system<Function>();
+            resume();
         } else {
             illegal();
         }
@@ -178,9 +185,15 @@ class Recorder {
     void access_csr(K k, uint32_t number, isa::riscv::CsrOperation operation, Word<64> operand) {
         using isa::riscv::CsrOperation;
         bool reads = operation == CsrOperation::kRead;
-        if (!mode_.float_enabled) return illegal();
-        if (number == isa::riscv::csr_number::kFrm && reads) return k(constant<64>(mode_.rounding));
-        if (number != isa::riscv::csr_number::kFflags) return illegal();
+        if (mode_.float_enabled && number == isa::riscv::csr_number::kFrm && reads) {
+            return k(constant<64>(mode_.rounding));
+        }
+        if (!mode_.float_enabled || number != isa::riscv::csr_number::kFflags) {
+            k(call_system<&isa::riscv::csr_access>(constant<64>(number), constant<64>(static_cast<uint64_t>(operation)),
+                                                   operand));
+            if (!reads) resume();
+            return;
+        }
         Word<64> old{&builder_, builder_.add({.operation = Operation::kGetFlags, .type = Type::kI64})};
         if (!reads) {
             Word<64> bits = operation == CsrOperation::kSet     ? old | operand
@@ -191,6 +204,41 @@ class Recorder {
         }
         k(old);
     }
+
+    // As stores, which find the page as other stores do, with the same outcome: a block never crosses a page.
+    void zero_block(Word<64> address) {
+        builder_.add({.operation = Operation::kZeroing});
+        Word<64> block = address & constant<64>(~uint64_t{isa::riscv::kCacheBlockBytes - 1});
+        for (uint64_t at = 0; at < isa::riscv::kCacheBlockBytes; at += 8) {
+            store(block + constant<64>(at), constant<64>(0));
+        }
+    }
+
+    template <bool kAllAddresses, bool kAllSpaces>
+    static isa::riscv::SystemResult fence(isa::riscv::SystemContext& context, uint64_t address, uint64_t space) {
+        return isa::riscv::fence_translations(context, address, kAllAddresses, space, kAllSpaces);
+    }
+    void fence_translations(Word<64> address, bool all_addresses, Word<64> space, bool all_spaces) {
+        if (all_addresses) {
+            all_spaces ? call_system<&fence<true, true>>(address, space)
+                       : call_system<&fence<true, false>>(address, space);
+        } else {
+            all_spaces ? call_system<&fence<false, true>>(address, space)
+                       : call_system<&fence<false, false>>(address, space);
+        }
+        resume();
+    }
+
+    template <auto A, auto B>
+    static constexpr bool is =
+        std::is_same_v<std::integral_constant<decltype(A), A>, std::integral_constant<decltype(B), B>>;
+    template <auto Function, class... Words>
+    Word<64> call_system(Words... words) {
+        return record<uint64_t>({.operation = Operation::kSystem, .imm = helper_offset(&SystemHelper<Function>::call)},
+                                words...);
+    }
+    // Behind what may change what the code presumes.
+    void resume() { end({.operation = Operation::kResume, .imm = next_offset()}); }
 
     using Node = doppel::translate::Node;
     uint64_t next_offset() const { return uint64_t{offset_} + length_; }

@@ -115,7 +115,9 @@ void Tier::select_jumps() {
 
 void Tier::context_changed(uint32_t context) {
     CodeMode now = mode();
+    state_.zeroes_blocks = isa::riscv::zeroes_cache_blocks(hart_) ? 1 : 0;
     if (context == context_ && now == mode_) return;
+    changed_ = true;
     context_ = context;
     mode_ = now;
     site_ = nullptr;
@@ -125,12 +127,14 @@ void Tier::context_changed(uint32_t context) {
 void Tier::drop_jumps() {
     tables_.clear();
     site_ = nullptr;
+    changed_ = true;
     select_jumps();
 }
 
 void Tier::drop_jumps_to(uint64_t page) {
     tables_.drop_page(page);
     site_ = nullptr;
+    changed_ = changed_ || page == state_.page;
 }
 
 void Tier::fence_instructions() {
@@ -253,6 +257,24 @@ const void* Tier::fill(uint64_t* registers, const uint8_t* note) {
                             });
 }
 
+uint64_t Tier::execute(SystemFunction function, const uint64_t* arguments) {
+    state_.refused = 1;
+    auto context = host_.begin_system(state_.pc(), state_.budget + state_.not_executed());
+    if (!context) return 0;
+    accrue_flags();
+    changed_ = false;
+    isa::riscv::SystemResult result = function(*context, arguments);
+    // What does not go on behind the instruction has done nothing yet.
+    if (result.outcome != isa::riscv::SystemResult::Outcome::kNext) return 0;
+    state_.refused = 0;
+    state_.leaves = changed_ || !host_.may_go_on(*tlb_) ? 1 : 0;
+    return result.value;
+}
+
+uint64_t execute_system(void* state, SystemFunction function, const uint64_t* arguments) {
+    return static_cast<Tier*>(native_state_of(hart_of(state)).engine)->execute(function, arguments);
+}
+
 interpret::NativeTier::Next Tier::leave(Exit reason) {
     switch (reason) {
         case Exit::kLookup:
@@ -267,6 +289,9 @@ interpret::NativeTier::Next Tier::leave(Exit reason) {
             hart_.pc = state_.pc();
             sampled_ = true;
             return Next::kGoOn;
+        case Exit::kResume:
+            hart_.pc = state_.pc();
+            return Next::kGoOn;
         case Exit::kInterpret:
             hart_.pc = state_.pc();
             return Next::kInterpretBlock;
@@ -279,7 +304,7 @@ interpret::NativeTier::Next Tier::leave(Exit reason) {
 
 void Tier::add_statistics(Statistics& statistics) const {
     constexpr std::array<std::string_view, doppel::translate::x86::kExits> kNames{
-        "exits_budget", "exits_lookup", "exits_link", "exits_interpret", "exits_access"};
+        "exits_budget", "exits_lookup", "exits_link", "exits_interpret", "exits_access", "exits_resume"};
     for (size_t i = 0; i < kNames.size(); i++) statistics.add(kNames[i], exits_[i]);
 }
 

@@ -8,6 +8,7 @@
 #include "cpu/interpret/native_tier.h"
 #include "cpu/translate/code_cache.h"
 #include "cpu/translate/hart_layout.h"
+#include "cpu/translate/helpers.h"
 #include "cpu/vcpu.h"
 
 namespace doppel::cpu::translate {
@@ -69,6 +70,8 @@ class Tier final : public interpret::NativeTier {
 
     // For translated code: NativeState::fill_function.
     const void* fill(uint64_t* registers, const uint8_t* note);
+    // For translated code: NativeState::refused and leaves say what became of it.
+    uint64_t execute(SystemFunction function, const uint64_t* arguments);
 
   private:
     using NativeState = doppel::translate::x86::NativeState;
@@ -118,6 +121,7 @@ class Tier final : public interpret::NativeTier {
     uint64_t generation_ = 0;
     uint64_t drops_ = 0;
     interpret::SoftTlb* tlb_ = nullptr;
+    bool changed_ = false;  // since code called `execute`
     bool sampled_ = false;  // the budget ran out at hart.pc
     uint64_t instructions_ = 0;
     std::array<uint64_t, doppel::translate::x86::kExits> exits_{};

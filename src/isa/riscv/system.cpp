@@ -122,8 +122,12 @@ SystemResult cache_block_clean(SystemContext& c, uint64_t address) {
     return manage_cache_block(c, address);
 }
 
+bool zeroes_cache_blocks(const Hart& hart) {
+    return enabled(hart, envcfg::kCbze);
+}
+
 SystemResult cache_block_zero(SystemContext& c, uint64_t address) {
-    if (!enabled(c.hart, envcfg::kCbze)) return SystemResult::illegal();
+    if (!zeroes_cache_blocks(c.hart)) return SystemResult::illegal();
     uint64_t block = address & ~uint64_t{kCacheBlockBytes - 1};
     Translation translation = translate(c.hart, c.memory, block, kCacheBlockBytes, Access::kStore, data_mode(c.hart));
     if (!translation.ok) return SystemResult::trap(translation.cause, address);

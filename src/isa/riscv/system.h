@@ -63,5 +63,7 @@ SystemResult fence_invalidations(SystemContext& c);
 SystemResult cache_block_invalidate(SystemContext& c, uint64_t address);
 SystemResult cache_block_clean(SystemContext& c, uint64_t address);
 SystemResult cache_block_zero(SystemContext& c, uint64_t address);
+// Whether the hart may zero cache blocks at all; else that is illegal.
+bool zeroes_cache_blocks(const Hart& hart);
 
 }  // namespace doppel::isa::riscv

@@ -66,12 +66,30 @@ bool Emitter::emit_control(const Node& at) {
             jump_to_address(reg::kRax);
             return true;
         }
+        case Operation::kResume:
+            emit_resume(at);
+            return true;
+        case Operation::kZeroing:
+            a_.cmp(native(offsetof(NativeState, zeroes_blocks), 4), imm(0));
+            interpret_if(Condition::kE);
+            return true;
         case Operation::kInterpret:
             leave_by(&NativeState::exit_interpret, position());
             return true;
         default:
             return false;
     }
+}
+
+void Emitter::emit_resume(const Node& at) {
+    Label out = a_.newLabel();
+    a_.cmp(native(offsetof(NativeState, leaves), 4), imm(0));
+    a_.jne(out);
+    cold([=, this, offset = static_cast<uint32_t>(at.imm)] {
+        a_.bind(out);
+        leave_by(&NativeState::exit_resume, offset);
+    });
+    jump_to_offset(static_cast<int64_t>(at.imm));
 }
 
 void Emitter::emit_branch(const Node& at) {

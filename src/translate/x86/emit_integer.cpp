@@ -70,6 +70,7 @@ bool Emitter::emit_integer(ValueId id, const Node& at) {
             return true;
         case Operation::kCall:
         case Operation::kCallFloat:
+        case Operation::kSystem:
             emit_call(id, at);
             return true;
         default:
@@ -435,7 +436,16 @@ void Emitter::emit_call(ValueId id, const Node& at) {
     a_.mov(native(offsetof(NativeState, helper)), imm(static_cast<int32_t>(at.imm)));
     bool floating = at.operation == Operation::kCallFloat;
     if (floating) a_.mov(native(offsetof(NativeState, arguments) + 24), imm(at.extra));
+    bool system = at.operation == Operation::kSystem;
+    if (system) {
+        a_.mov(native(offsetof(NativeState, position), 4), imm(position()));
+        a_.mov(native(offsetof(NativeState, budget)), gpq(reg::kBudget));
+    }
     a_.call(native(offsetof(NativeState, call_float)));
+    if (system) {
+        a_.cmp(native(offsetof(NativeState, refused), 4), imm(0));
+        interpret_if(Condition::kNE);
+    }
     int to = result(id);
     a_.mov(gpq(to), native(offsetof(NativeState, result)));
 }

@@ -193,6 +193,7 @@ class Emitter {
     bool emit_control(const Node& node);
     void emit_entry(const Block& block, size_t index);
     void emit_branch(const Node& node);
+    void emit_resume(const Node& node);
     void jump_to_offset(int64_t offset);
     void leave_page(int64_t offset);
     void jump_to_address(int pc);

@@ -16,8 +16,9 @@ enum class Exit : uint32_t {
     kLink,       // as kLookup, for a direct jump inside the page; `site` is where it can be linked
     kInterpret,  // the instruction at pc() is not for translated code
     kAccess,     // the access of the instruction at pc() is not for translated code
+    kResume,     // what code presumes may have changed
 };
-inline constexpr size_t kExits = 5;
+inline constexpr size_t kExits = 6;
 
 // Where code for a virtual address is; valid in one address space and mode.
 struct JumpSlot {
@@ -123,6 +124,10 @@ struct alignas(16) NativeState {
     alignas(16) std::array<uint64_t, 2> box{0xffff'ffff'0000'0000, 0};
     uint64_t nan64 = 0x7ff8'0000'0000'0000;
     uint64_t nan32 = 0x7fc0'0000;
+    const void* exit_resume = nullptr;
+    uint32_t refused = 0;        // by the last `system`: the interpreter is to execute it
+    uint32_t leaves = 0;         // the last `system` wants `resume` to leave
+    uint32_t zeroes_blocks = 0;  // whether `zeroing` goes on
 
     uint64_t pc() const { return page + (position & 0xffff); }
     unsigned not_executed() const { return position >> 16; }

@@ -48,6 +48,10 @@ class Maker {
         a_.pop(x86::rax);
         emit_position();
         emit_reason(Exit::kInterpret);
+        made.exit_resume = begin();
+        a_.pop(x86::rax);
+        emit_position();
+        emit_reason(Exit::kResume);
         made.exit_access = begin();
         emit_reason(Exit::kAccess);
         a_.bind(out_);
@@ -225,6 +229,7 @@ void connect(NativeState& state, const Thunks& thunks, const uint8_t* base) {
     state.exit_link = base + thunks.exit_link;
     state.exit_interpret = base + thunks.exit_interpret;
     state.exit_access = base + thunks.exit_access;
+    state.exit_resume = base + thunks.exit_resume;
     state.fill = base + thunks.fill;
     state.fill_float = base + thunks.fill_float;
     state.call_float = base + thunks.call_float;

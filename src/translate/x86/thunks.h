@@ -21,7 +21,7 @@ void find_jump_slot(asmjit::x86::Assembler& a, int slot, int pc, const asmjit::x
 struct Thunks {
     std::vector<uint8_t> code;
     uint32_t enter = 0;
-    uint32_t exit_budget = 0, exit_lookup = 0, exit_link = 0, exit_interpret = 0, exit_access = 0;
+    uint32_t exit_budget = 0, exit_lookup = 0, exit_link = 0, exit_interpret = 0, exit_access = 0, exit_resume = 0;
     uint32_t fill = 0, fill_float = 0, call_float = 0;
 };
 
