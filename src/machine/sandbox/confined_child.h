@@ -8,6 +8,7 @@
 #include <array>
 #include <atomic>
 #include <functional>
+#include <optional>
 #include <string>
 #include <thread>
 
@@ -26,6 +27,7 @@ struct Walls {
     bool files = true;
     bool calls = true;
     Permissions permissions;
+    std::optional<int> folder = std::nullopt;
 };
 
 inline constexpr int kNotConfined = 99;
@@ -42,7 +44,7 @@ inline Outcome attempt_confined(const Walls& walls, const std::function<int()>& 
         std::atomic<bool> started{false};
         std::atomic<bool> confined{false};
         std::atomic<int> code{0};
-        if (walls.files && !confine_files()) _exit(kNotConfined);
+        if (walls.files && !confine_files(walls.folder)) _exit(kNotConfined);
         std::thread thread([&] {
             started = true;
             started.notify_all();

@@ -28,6 +28,14 @@ constexpr unsigned kCreateRulesetVersion = 1;  // LANDLOCK_CREATE_RULESET_VERSIO
 
 // How many of the LANDLOCK_ACCESS_FS_ bits, from bit 0, each version of the interface knows.
 constexpr std::array kFileRights{13, 14, 15, 15, 16};
+// LANDLOCK_RULE_PATH_BENEATH and its structure.
+constexpr unsigned kPathBeneath = 1;
+struct [[gnu::packed]] PathBeneath {
+    uint64_t allowed;
+    int32_t folder;
+};
+// WRITE_FILE, READ_FILE, READ_DIR, REMOVE_FILE, MAKE_REG, TRUNCATE
+constexpr uint64_t kWorkingRights = 1 << 1 | 1 << 2 | 1 << 3 | 1 << 5 | 1 << 8 | 1 << 14;
 constexpr uint64_t kReadingRights = 1 << 0 | 1 << 2 | 1 << 3;  // EXECUTE, READ_FILE, READ_DIR
 constexpr int kNetworkVersion = 4;
 constexpr uint64_t kTcpRights = 1 << 0 | 1 << 1;  // BIND_TCP, CONNECT_TCP
@@ -47,7 +55,7 @@ RulesetAttributes everything(int version) {
 
 }  // namespace
 
-Result<Missing> confine_files() {
+Result<Missing> confine_files(std::optional<int> folder) {
     const auto version = static_cast<int>(syscall(SYS_landlock_create_ruleset, nullptr, 0, kCreateRulesetVersion));
     if (version < 1) {
         std::array<char, 128> buffer{};
@@ -59,6 +67,10 @@ Result<Missing> confine_files() {
     const UniqueFd ruleset(static_cast<int>(syscall(SYS_landlock_create_ruleset, &attributes, sizeof attributes, 0)));
     // A kernel before the network rights takes the longer structure as long as the rest is 0.
     if (!ruleset) return failed();
+    if (folder) {
+        const PathBeneath rule{kWorkingRights & attributes.handled_files, *folder};
+        if (syscall(SYS_landlock_add_rule, ruleset.get(), kPathBeneath, &rule, 0) != 0) return failed();
+    }
     if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) return failed();
     if (syscall(SYS_landlock_restrict_self, ruleset.get(), 0) != 0) return failed();
     return Missing();

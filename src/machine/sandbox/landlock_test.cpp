@@ -70,6 +70,31 @@ TEST_F(Landlock, LetsNoProgramBeExecuted) {
               EACCES);
 }
 
+TEST_F(Landlock, LeavesAFolderThatIsNamed) {
+    const TemporaryFolder other;
+    std::ofstream(other / "file") << "content";
+    const UniqueFd left(open(folder_.path().c_str(), O_PATH | O_DIRECTORY));
+    // With the filter of calls too, as who uses it is confined.
+    const auto error_within = [&](const std::function<long()>& attempt) {
+        const Outcome outcome = attempt_confined({.permissions = {.files = true}, .folder = left.get()},
+                                                 [&] { return attempt() < 0 ? errno : 0; });
+        EXPECT_EQ(outcome.signal, 0) << outcome.said;
+        return outcome.code;
+    };
+    const std::string made = folder_ / "made", renamed = folder_ / "renamed";
+    EXPECT_EQ(error_within([&] { return open(file().c_str(), O_RDWR | O_TRUNC); }), 0);
+    EXPECT_EQ(error_within([&] { return open(folder_.path().c_str(), O_RDONLY | O_DIRECTORY); }), 0);
+    EXPECT_EQ(error_within([&] { return open(made.c_str(), O_WRONLY | O_CREAT, 0600); }), 0);
+    EXPECT_EQ(error_within([&] { return rename(made.c_str(), renamed.c_str()); }), 0);
+    EXPECT_EQ(error_within([&] { return unlink(renamed.c_str()); }), 0);
+    EXPECT_EQ(error_within([&] { return open((other / "file").c_str(), O_WRONLY); }), EACCES);
+    EXPECT_EQ(error_within([&] { return open((other / "new").c_str(), O_WRONLY | O_CREAT, 0600); }), EACCES);
+    EXPECT_EQ(error_within([&] { return unlink((other / "file").c_str()); }), EACCES);
+    EXPECT_NE(error_within([&] { return rename(file().c_str(), (other / "file").c_str()); }), 0);
+    if (kInstrumented) GTEST_SKIP() << "this build's runtime reads files and starts programs";
+    EXPECT_EQ(error_within([&] { return open((other / "file").c_str(), O_RDONLY); }), EACCES);
+}
+
 TEST_F(Landlock, LeavesOpenFilesUsable) {
     const UniqueFd open_before(open(file().c_str(), O_RDWR));
     EXPECT_EQ(error_of([&] {

@@ -9,6 +9,7 @@
 // In builds with sanitizers, whose runtimes read files and make threads at the end, both walls have gaps for them.
 #pragma once
 
+#include <optional>
 #include <string>
 
 #include "base/result.h"
@@ -20,6 +21,7 @@ struct Permissions {
     bool executable_memory = false;   // an engine that makes host code
     bool accept_connections = false;  // a socket that was opened for clients
     bool terminal = false;            // the console is a terminal: its mode, its size, who is in the foreground
+    bool files = false;               // files by path, where confine_files leaves any
 };
 
 // What this kernel lacks, in words for the user; empty when everything holds. The rest is confined all the same.
@@ -27,8 +29,9 @@ using Missing = std::string;
 
 // No file can be opened, made, removed or executed by path any more, no TCP port bound or connected, and no process
 // outside signalled, as far as the kernel's landlock knows these. Holds for the calling thread and those that it starts
-// from now on: call it while it is the only one.
-Result<Missing> confine_files();
+// from now on: call it while it is the only one. `folder`, a descriptor, is left: files in it and below can be read,
+// written, made, renamed and removed.
+Result<Missing> confine_files(std::optional<int> folder = std::nullopt);
 
 // For all threads of the process, which must have got as far as their own code. No thread can be started afterwards.
 // Also installs what prints the line, on top of handlers of SIGSYS that are there already; those get the signal next.

@@ -48,6 +48,12 @@ constexpr std::array kAllowed{
 constexpr std::array kTerminalRequests{TCGETS, TCSETS, TCSETSW, TCSETSF, TIOCGPGRP, TIOCGWINSZ};
 constexpr std::array kFileCommands{F_GETFD, F_SETFD, F_GETFL, F_SETFL};
 
+// By path; confine_files says which.
+constexpr std::array kFileCalls{SCMP_SYS(openat),    SCMP_SYS(newfstatat), SCMP_SYS(statx),      SCMP_SYS(access),
+                                SCMP_SYS(faccessat), SCMP_SYS(faccessat2), SCMP_SYS(getdents64), SCMP_SYS(rename),
+                                SCMP_SYS(renameat),  SCMP_SYS(renameat2),  SCMP_SYS(unlink),     SCMP_SYS(unlinkat),
+                                SCMP_SYS(utimensat), SCMP_SYS(flock),      SCMP_SYS(geteuid)};
+
 // The runtimes of sanitizers: leak checks at the end (threads that are stopped and looked at), reports with symbols.
 constexpr std::array kForSanitizers{
     SCMP_SYS(open),  SCMP_SYS(openat),     SCMP_SYS(readlink),  SCMP_SYS(readlinkat), SCMP_SYS(getdents64),
@@ -126,9 +132,12 @@ void add_rules(Filter& filter, const Permissions& permissions) {
         filter.allow(SCMP_SYS(getpgrp));
         filter.allow(SCMP_SYS(getpgid), {equals(0, 0)});
     }
+    if (permissions.files) {
+        for (int call : kFileCalls) filter.allow(call);
+    }
     if (kInstrumented) {
         for (int call : kForSanitizers) filter.allow(call);
-    } else {
+    } else if (!permissions.files) {
         refuse_quietly(filter);
     }
 }
