@@ -20,7 +20,7 @@ def complete(doppel, *words):
 with launcher() as doppel:
     (doppel.folder / "Image with space").touch()
     check(complete(doppel, "r") == {"run"})
-    check(complete(doppel, "") == {"run", "image", "disk", "doctor", "completion", "version", "help"})
+    check(complete(doppel, "") == {"run", "image", "disk", "cache", "doctor", "completion", "version", "help"})
     check(complete(doppel, "run", "--me") == {"--memory"})
     check(complete(doppel, "run", "--engine", "") == {"auto", "translate", "interpret", "check"})
     check(complete(doppel, "run", "--irqchip", "") == {"aia", "plic"})
@@ -33,6 +33,9 @@ with launcher() as doppel:
     check(complete(doppel, "image", "m") == {"make"})
     check(complete(doppel, "image", "make", "") == {"tiny"})
     check(complete(doppel, "disk", "con") == {"convert"})
+    check(complete(doppel, "cache", "") == {"ls", "clear"})
+    check(complete(doppel, "cache", "ls", "--j") == {"--json"})
+    check(complete(doppel, "run", "--translation-cache", "Im") == {"Image with space"})
     check(complete(doppel, "completion", "f") == {"fish"})
     check(complete(doppel, "doctor", "--") == {"--help", "--json"})
     for shell, check_only in (("bash", "-n"), ("zsh", "-n"), ("fish", "--no-execute")):

@@ -57,6 +57,15 @@ int run_passed(const Verb& verb, std::span<const std::string> words) {
     return run_verb(verb, words);
 }
 
+// The verb's own verb may stand before the options.
+int run_outer(const Verb& verb, std::span<const std::string> words) {
+    if (words.empty() || words[0].starts_with("-")) return run_verb(verb, words);
+    if (find_verb(verb.verbs, words[0]) == nullptr) return report(unknown_verb(words[0], verb.verbs), kUsageCode);
+    std::vector<std::string> all(words.begin() + 1, words.end());
+    all.insert(all.end(), {"--", words[0]});
+    return run_verb(verb, all);
+}
+
 int find_and_run(const std::vector<std::string>& words) {
     if (words.empty()) return report(Error::usage("", "a verb is missing", "doppel help lists them"), kUsageCode);
     std::string name = words[0];
@@ -65,7 +74,9 @@ int find_and_run(const std::vector<std::string>& words) {
     const Verb* verb = find_verb(verbs(), name);
     if (verb == nullptr) return report(unknown_verb(name, verbs()), kUsageCode);
     const auto rest = std::span(words).subspan(1);
-    return verb->operands == Operands::kPassed ? run_passed(*verb, rest) : run_verb(*verb, rest);
+    return verb->operands == Operands::kPassed ? run_passed(*verb, rest)
+           : !verb->verbs.empty()              ? run_outer(*verb, rest)
+                                               : run_verb(*verb, rest);
 }
 
 }  // namespace

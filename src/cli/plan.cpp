@@ -23,12 +23,22 @@ constexpr std::array kPlannedArchitectures{std::string_view("x86_64"), std::stri
 constexpr std::array kPlannedEngines{std::string_view("kvm")};
 constexpr std::array kLevels{std::string_view("auto"), std::string_view("machine"), std::string_view("container"),
                              std::string_view("program")};
-constexpr std::array kMachineOptions{
-    std::string_view("--kernel"),     std::string_view("--initrd"),  std::string_view("--append"),
-    std::string_view("--firmware"),   std::string_view("--console"), std::string_view("--no-reboot"),
-    std::string_view("--engine"),     std::string_view("--irqchip"), std::string_view("--gdb"),
-    std::string_view("--sandbox"),    std::string_view("--trace"),   std::string_view("--flash"),
-    std::string_view("--code-cache"), std::string_view("--stats")};
+constexpr std::array kMachineOptions{std::string_view("--kernel"),
+                                     std::string_view("--initrd"),
+                                     std::string_view("--append"),
+                                     std::string_view("--firmware"),
+                                     std::string_view("--console"),
+                                     std::string_view("--no-reboot"),
+                                     std::string_view("--engine"),
+                                     std::string_view("--irqchip"),
+                                     std::string_view("--gdb"),
+                                     std::string_view("--sandbox"),
+                                     std::string_view("--trace"),
+                                     std::string_view("--flash"),
+                                     std::string_view("--code-cache"),
+                                     std::string_view("--stats"),
+                                     std::string_view("--translation-cache"),
+                                     std::string_view("--translation-cache-size")};
 
 bool contains(const auto& words, std::string_view word) {
     return std::ranges::find(words, word) != words.end();
@@ -132,6 +142,26 @@ Result<> choose_arch(const Arguments& arguments, Plan& plan) {
     return {};
 }
 
+// Where translations are kept: as asked, else in the user's cache, if there is a place for one.
+Result<> choose_translation_cache(const Arguments& arguments, bool interprets, Specification& s) {
+    for (const char* option : {"--translation-cache", "--translation-cache-size"})
+        if (interprets && arguments.has(option))
+            return fail(Error::usage(option, "does not apply to --engine interpret", "leave one of them out"));
+    if (interprets) return {};
+    const auto place = arguments.value("--translation-cache");
+    if (place && place->empty()) return fail(Error::usage("--translation-cache", "its value is empty"));
+    if (!place) {
+        const auto folder = default_translation_cache();
+        if (folder) s.translation_cache = folder->string();
+    } else if (*place != "off") {
+        s.translation_cache = *place;
+    }
+    if (const auto size = arguments.value("--translation-cache-size")) {
+        DOPPEL_TRY(s.translation_cache_size, parse_size(*size, "--translation-cache-size"));
+    }
+    return {};
+}
+
 Result<> choose_engine(const Arguments& arguments, Plan& plan) {
     const std::string asked = arguments.value("--engine").value_or("auto");
     if (contains(kPlannedEngines, asked)) return fail(not_built("run --engine " + asked));
@@ -144,6 +174,7 @@ Result<> choose_engine(const Arguments& arguments, Plan& plan) {
             return fail(Error::usage("--code-cache", "does not apply to --engine interpret", "leave one of them out"));
         DOPPEL_TRY(plan.specification.code_cache, parse_size(*size, "--code-cache"));
     }
+    DOPPEL_CHECK(choose_translation_cache(arguments, chosen == "interpret", plan.specification));
     const bool traces_translations = std::ranges::any_of(
         plan.specification.traces, [](const auto& trace) { return (trace.kinds & trace_kind::kTranslations) != 0; });
     if (traces_translations && chosen == "interpret")
@@ -263,6 +294,11 @@ Result<Plan> make_plan(const Arguments& arguments, const image::Catalog& catalog
         whole.code_flash.path.empty())
         return fail(Error::usage("--initrd", "needs --kernel, --firmware or --flash"));
     return plan;
+}
+
+Result<std::filesystem::path> default_translation_cache() {
+    DOPPEL_TRY(const auto cache, image::cache_directory());
+    return cache / "translations";
 }
 
 Result<> add_image(Plan& plan, const image::Image& image) {

@@ -1,6 +1,7 @@
 // What `doppel run` will do, decided before anything is done: level, architecture, engine and why, and the machine.
 #pragma once
 
+#include <filesystem>
 #include <string>
 
 #include "base/result.h"
@@ -26,6 +27,9 @@ struct Plan {
 
 // Looks at WHAT, but neither makes nor starts anything. Wrong requests are kUsage, impossible and unbuilt ones kFailed.
 Result<Plan> make_plan(const Arguments& arguments, const image::Catalog& catalog);
+
+// The user's folder of translations; an error where there is no home.
+Result<std::filesystem::path> default_translation_cache();
 
 // Puts the image's kernel, initrd and command line under what the options said, and checks the whole.
 Result<> add_image(Plan& plan, const image::Image& image);

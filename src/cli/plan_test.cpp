@@ -118,6 +118,9 @@ TEST_F(PlanTest, ChecksRangesBeforeAnImageIsMade) {
     EXPECT_THAT(usage({"--engine", "translate", "--code-cache", "2G", "tiny"}), HasSubstr("--code-cache"));
     EXPECT_THAT(usage({"--engine", "translate", "--code-cache", "some", "tiny"}), HasSubstr("--code-cache"));
     EXPECT_THAT(usage({"--engine", "interpret", "--code-cache", "8M", "tiny"}), HasSubstr("does not apply"));
+    EXPECT_THAT(usage({"--engine", "interpret", "--translation-cache", "off", "tiny"}), HasSubstr("does not apply"));
+    EXPECT_THAT(usage({"--engine", "interpret", "--translation-cache-size", "8M", "tiny"}),
+                HasSubstr("does not apply"));
     EXPECT_THAT(usage({"--engine", "interpret", "--trace", "irq,translate", "tiny"}), HasSubstr("does not apply"));
     EXPECT_THAT(usage({"--stats=", "tiny"}), HasSubstr("--stats: its value is empty"));
     EXPECT_THAT(usage({"--console", "tty", "tiny"}), HasSubstr("--console"));

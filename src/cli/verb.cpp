@@ -15,6 +15,9 @@ constexpr std::array kRunOptions{
     Option{"--engine", 0, "auto|translate|interpret|check",
            "how instructions are executed (auto: the fastest that works here; check: both, compared)"},
     Option{"--code-cache", 0, "SIZE", "memory for translated code, 1M to 1G (128M)"},
+    Option{"--translation-cache", 0, "DIR|off",
+           "where translated code is kept for later machines (in the user's cache)"},
+    Option{"--translation-cache-size", 0, "SIZE", "what all of it may take there, from 1M (256M)"},
     Option{"--cpus", 0, "N", "processors, 1 to 16 (1)"},
     Option{"--vlen", 0, "BITS", "vector registers of 128, 256, 512 or 1024 bits; 0 is no vector unit (0)"},
     Option{"--memory", 0, "SIZE", "memory: a number with K, M, G or T, from 16M (512M)"},
@@ -51,6 +54,15 @@ constexpr std::array kRunOptions{
 };
 
 constexpr std::array kJsonOption{Option{"--json", 0, "", "as JSON"}};
+
+constexpr std::array kCacheOptions{
+    Option{"--json", 0, "", "as JSON"},
+    Option{"--translation-cache", 0, "DIR", "the folder of translations (in the user's cache)"}};
+
+constexpr std::array kCacheVerbs{
+    Verb{.name = "ls", .summary = "list the translated code that is kept for later machines", .state = State::kBuilt},
+    Verb{.name = "clear", .summary = "remove it", .state = State::kBuilt},
+};
 
 constexpr std::array kImageVerbs{
     Verb{.name = "ls", .summary = "list the images", .state = State::kBuilt},
@@ -110,6 +122,15 @@ constexpr std::array kVerbs{
          .verbs = kDiskVerbs,
          .example = "doppel disk create -f qcow2 disk.qcow2 20G",
          .run = run_disk},
+    Verb{.name = "cache",
+         .summary = "list and clear what is kept to make later machines faster",
+         .state = State::kBuilt,
+         .operands = Operands::kOne,
+         .operand_help = "VERB",
+         .options = kCacheOptions,
+         .verbs = kCacheVerbs,
+         .example = "doppel cache ls --json",
+         .run = run_cache},
     Verb{.name = "doctor",
          .summary = "measure what this host can do, and what is lost without the rest",
          .state = State::kBuilt,
@@ -174,7 +195,6 @@ constexpr std::array kVerbs{
     Verb{.name = "volume"},
     Verb{.name = "network"},
     Verb{.name = "store"},
-    Verb{.name = "cache"},
     Verb{.name = "host"},
     Verb{.name = "oci"},
     Verb{.name = "binfmt"},

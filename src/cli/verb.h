@@ -43,7 +43,7 @@ struct Verb {
     std::string_view operand_words;  // what completion offers for the first operand, parted by '|'
     bool operand_is_file = false;    // and whether it offers files, too
     std::span<const Option> options = {};
-    std::span<const Verb> verbs = {};  // "image ls"
+    std::span<const Verb> verbs = {};  // "image ls"; unless kPassed, they share `options` and are its operand
     std::string_view example;
     int failure = 1;                                 // the exit code when it fails
     Result<int> (*run)(const Arguments&) = nullptr;  // the exit code

@@ -39,6 +39,7 @@ struct TracedTranslation {
         std::string intermediate;  // the engine's own form of it, in lines
     };
     std::vector<Block> blocks;  // several: compiled as one; none: nothing was translated
+    bool is_loaded = false;     // it was translated by an earlier machine; there is no intermediate form
     struct HostCode {
         std::vector<uint8_t> code;
         uint64_t address;

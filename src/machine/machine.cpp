@@ -28,11 +28,13 @@ namespace {
 // Programs that end through memory are looked at this often, in instructions.
 constexpr uint64_t kHtifBudget = 1 << 14;
 
-Result<std::unique_ptr<cpu::Engine>> make_engine(const Specification& specification) {
+Result<std::unique_ptr<cpu::Engine>> make_engine(const Specification& specification,
+                                                 [[maybe_unused]] const TranslationStore* translations) {
     std::unique_ptr<cpu::Engine> interpreter = std::make_unique<cpu::interpret::Interpreter>();
     if (specification.engine == EngineChoice::kInterpret) return interpreter;
 #if DOPPEL_TRANSLATE
-    const cpu::translate::Translator::Options options{.cache_bytes = specification.code_cache};
+    cpu::translate::Translator::Options options{.cache_bytes = specification.code_cache};
+    if (translations != nullptr) options.stored = translations->code();
     if (specification.engine == EngineChoice::kCheck) {
         auto tell = [](const std::string& difference) { write_past_progress(difference); };
         DOPPEL_TRY(std::unique_ptr<cpu::Engine> checker, cpu::check::Checker::create(options, tell));
@@ -64,6 +66,7 @@ Machine::~Machine() {
 }
 
 Result<> Machine::build() {
+    translations_ = TranslationStore::open(specification_);
     if (makes_sockets()) {
         DOPPEL_TRY(file_remover_, sandbox::FileRemover::start());
     }
@@ -73,7 +76,7 @@ Result<> Machine::build() {
     DOPPEL_TRY(loop_, EventLoop::create());
     timebase_ = std::make_unique<device::Timebase>(loop_->clock());
     DOPPEL_CHECK(watch_signals());
-    DOPPEL_TRY(engine_, make_engine(specification_));
+    DOPPEL_TRY(engine_, make_engine(specification_, translations_.get()));
 
     bool bare_metal = !specification_.firmware.empty();
     HartSurroundings surroundings{memory_, bus_, *timebase_, {}, {}, {}, {}};
@@ -304,6 +307,7 @@ Result<int> Machine::run() {
             if (debugger_) debugger_->target_ended(how.code);
             console_->finish();
             if (statistics_) report_statistics();
+            if (translations_) translations_->finish();
             return how.code;
         }
         board_->reset();

@@ -22,6 +22,7 @@
 #include "machine/spec/specification.h"
 #include "machine/statistics_report.h"
 #include "machine/trace/traces.h"
+#include "machine/translation_store.h"
 #include "memory/guest_memory.h"
 
 namespace doppel::machine {
@@ -82,6 +83,7 @@ class Machine {
     uint64_t ram_size() const { return specification_.memory; }
 
     const Specification specification_;
+    std::unique_ptr<TranslationStore> translations_;      // null: none are kept
     std::unique_ptr<sandbox::FileRemover> file_remover_;  // of sockets, if there are any
     BootFiles boot_files_;
     memory::GuestMemory memory_;

@@ -131,7 +131,7 @@ TEST(StoredFile, GivesUnitsInAnyOrder) {
     std::vector<Unit> units;
     for (uint32_t seed = 0; seed < 2000; seed++) {
         units.push_back(test_unit(test_page(seed), {{static_cast<uint16_t>(seed % 100 * 2), 600}, {2000, 2}}));
-        units.back().host.resize(10 + seed % 700, static_cast<uint8_t>(seed));
+        units.back().host.resize(20 + seed % 700, static_cast<uint8_t>(seed));
     }
     auto file = read(file_of(units));
     ASSERT_TRUE(file);

@@ -35,6 +35,8 @@ inline Unit test_unit(const Page& page, std::vector<Part> parts, uint8_t mode = 
     }
     unit.host.assign(entry + 5, static_cast<uint8_t>(parts.front().offset));
     unit.parts = std::move(parts);
+    unit.cold_at = 5;
+    unit.crossings = {1, 8};
     return unit;
 }
 

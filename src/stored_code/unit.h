@@ -22,11 +22,13 @@ struct Part {
 // What was translated at once: a block, or the blocks of a loop.
 struct Unit {
     bool is_loop = false;
-    uint8_t mode = 0;            // what the translation presumes of the hart besides the code
-    uint16_t start = 0;          // the offset of the part that the translation was asked for
-    std::vector<Part> parts;     // at least one; a block's only one
-    std::vector<uint8_t> guest;  // the code of all parts, one behind the other
-    std::vector<uint8_t> host;   // empty: not translated yet
+    uint8_t mode = 0;                 // what the translation presumes of the hart besides the code
+    uint16_t start = 0;               // the offset of the part that the translation was asked for
+    std::vector<Part> parts;          // at least one; a block's only one
+    std::vector<uint8_t> guest;       // the code of all parts, one behind the other
+    std::vector<uint8_t> host;        // empty: not translated yet
+    uint32_t cold_at = 0;             // where the part of `host` begins that is rarely executed
+    std::vector<uint32_t> crossings;  // 4-byte distances in `host` from one part to the other
     bool operator==(const Unit&) const = default;
 };
 
@@ -41,7 +43,8 @@ uint64_t key_of(const Unit& unit);
 
 // The bytes of a unit, in a file and on the way there:
 //     u8 loop, u8 mode, u16 start, u32 parts, u32 guest bytes, u32 host bytes,
-//     parts * {u16 offset, u16 bytes, u32 entry}, guest code, host code; little-endian.
+//     u32 cold part at, u32 crossings, parts * {u16 offset, u16 bytes, u32 entry}, guest code, host code,
+//     crossings * u32; little-endian.
 std::vector<uint8_t> encode(const Unit& unit);
 // Exactly one unit that keeps all rules of Unit; nullopt: it is none. `bytes` are untrusted.
 std::optional<Unit> decode(std::span<const uint8_t> bytes);

@@ -15,6 +15,8 @@ TEST(StoredUnit, SurvivesEncoding) {
     }
     Unit request = test_unit(page, {{16, 8}});
     request.host.clear();
+    request.cold_at = 0;
+    request.crossings.clear();
     EXPECT_EQ(decode(encode(request)), request);
 }
 
@@ -43,6 +45,10 @@ TEST(StoredUnit, ThatBreaksARuleIsNone) {
     EXPECT_TRUE(broken([](Unit& unit) { unit.parts[1].bytes = 38; }));
     EXPECT_TRUE(broken([](Unit& unit) { unit.parts.clear(); }));
     EXPECT_TRUE(broken([](Unit& unit) { unit.host.resize(kMaxHostBytes + 1); }));
+    EXPECT_TRUE(broken([](Unit& unit) { unit.cold_at = static_cast<uint32_t>(unit.host.size()) + 1; }));
+    EXPECT_TRUE(broken([](Unit& unit) { unit.cold_at = 4; })) << "a crossing lies in both parts";
+    EXPECT_TRUE(broken([](Unit& unit) { unit.crossings[1] = static_cast<uint32_t>(unit.host.size()) - 3; }));
+    EXPECT_TRUE(broken([](Unit& unit) { unit.crossings.resize(unit.host.size(), 1); }));
     EXPECT_TRUE(broken([](Unit& unit) { unit.host.clear(); })) << "an entry without code";
 }
 
@@ -62,6 +68,8 @@ TEST(StoredUnit, IsNamedByWhatItWasMadeFrom) {
     const Unit unit = test_unit(test_page(1), {{16, 8}, {100, 40}});
     Unit translated = unit;
     translated.host.push_back(1);
+    translated.cold_at = 1;
+    translated.crossings = {2};
     translated.parts[1].entry = 1;
     EXPECT_EQ(key_of(translated), key_of(unit));
     for (int i = 0; i < 5; i++) {

@@ -114,7 +114,7 @@ def test_tracing_translations_shows_guest_code_operations_and_host_code():
     done = subprocess.run([guest.DOPPEL, "run", "--explain", "--json", "tiny"], capture_output=True, text=True, check=False)
     if '"engine": "translate"' not in done.stdout:
         guest.skip("this build has no translator")
-    lines, _ = trace("translate", "timer_interrupt")
+    lines, _ = trace("translate", "timer_interrupt", "--translation-cache", "off")
     made = [index for index, line in enumerate(lines) if line[5].startswith("made ")]
     check(made and made[0] == 0, lines[:5])
     for begin, end in zip(made, made[1:] + [len(lines)]):

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "base/byte_order.h"
+#include "base/hash.h"
 #include "cpu/translate/front_end.h"
 #include "cpu/translate/hart_layout.h"
 #include "cpu/translate/loop_region.h"
@@ -20,20 +21,6 @@ namespace {
 
 constexpr uint64_t kPageMask = ~(memory::kPageSize - 1);
 
-uint64_t hash_of(std::span<const uint8_t> bytes) {
-    constexpr uint64_t kFactor = 0x9e37'79b9'7f4a'7c15;
-    uint64_t hash = bytes.size() * kFactor;
-    size_t at = 0;
-    for (; at + 8 <= bytes.size(); at += 8) {
-        hash = (hash ^ load_le<uint64_t>(&bytes[at])) * kFactor;
-        hash ^= hash >> 29;
-    }
-    uint64_t rest = 0;
-    std::memcpy(&rest, bytes.data() + at, bytes.size() - at);
-    hash = (hash ^ rest) * kFactor;
-    return hash ^ hash >> 32;
-}
-
 // Of the calling thread's processor time.
 uint64_t thread_nanoseconds() {
     timespec now{};
@@ -42,16 +29,31 @@ uint64_t thread_nanoseconds() {
     return static_cast<uint64_t>(now.tv_sec) * kSecond + static_cast<uint64_t>(now.tv_nsec);
 }
 
-// Adds a block to what is traced; `host` is the code of all.
-void note(TracedTranslation& traced, const doppel::translate::Block& block, uint64_t pc, std::span<const uint8_t> guest,
-          const x86::Compiled& compiled, const x86::Placed& placed) {
-    traced.blocks.push_back({pc, {guest.begin(), guest.end()}, doppel::translate::print(block)});
+void note_host_code(TracedTranslation& traced, const x86::Compiled& compiled, const x86::Placed& placed) {
     const std::span<const uint8_t> code(compiled.code);
     auto part = [](std::span<const uint8_t> bytes, const uint8_t* at) {
         return TracedTranslation::HostCode{{bytes.begin(), bytes.end()}, reinterpret_cast<uint64_t>(at)};
     };
     traced.host_code = {part(code.first(compiled.cold_at), placed.hot),
                         part(code.subspan(compiled.cold_at), placed.cold)};
+}
+
+// Adds a block to what is traced; `host` is the code of all.
+void note(TracedTranslation& traced, const doppel::translate::Block& block, uint64_t pc, std::span<const uint8_t> guest,
+          const x86::Compiled& compiled, const x86::Placed& placed) {
+    traced.blocks.push_back({pc, {guest.begin(), guest.end()}, doppel::translate::print(block)});
+    note_host_code(traced, compiled, placed);
+}
+
+void note(TracedTranslation& traced, const stored_code::Unit& unit, uint64_t page_address,
+          const x86::Compiled& compiled, const x86::Placed& placed) {
+    traced.is_loaded = true;
+    std::span<const uint8_t> guest = unit.guest;
+    for (const stored_code::Part& part : unit.parts) {
+        traced.blocks.push_back({page_address + part.offset, {guest.begin(), guest.begin() + part.bytes}, {}});
+        guest = guest.subspan(part.bytes);
+    }
+    note_host_code(traced, compiled, placed);
 }
 
 // Others may execute the jump meanwhile: one store.
@@ -61,12 +63,13 @@ void store_displacement(uint8_t* writable, int32_t value) {
 
 }  // namespace
 
-Result<std::unique_ptr<CodeCache>> CodeCache::create(size_t bytes) {
+Result<std::unique_ptr<CodeCache>> CodeCache::create(size_t bytes, std::shared_ptr<StoredCode> stored) {
     DOPPEL_TRY(CodeMemory memory, CodeMemory::create(bytes));
-    return std::unique_ptr<CodeCache>(new CodeCache(std::move(memory)));
+    return std::unique_ptr<CodeCache>(new CodeCache(std::move(memory), std::move(stored)));
 }
 
-CodeCache::CodeCache(CodeMemory memory) : memory_(std::move(memory)), thunks_(x86::make_thunks(hart_layout())) {
+CodeCache::CodeCache(CodeMemory memory, std::shared_ptr<StoredCode> stored)
+    : memory_(std::move(memory)), thunks_(x86::make_thunks(hart_layout())), stored_(std::move(stored)) {
     thunk_base_ = memory_.place(thunks_.code);
     kept_ = memory_.used();
 }
@@ -127,24 +130,88 @@ const uint8_t* CodeCache::translate(const memory::Region& region, uint64_t physi
         return nullptr;
     }
     free_some();
+    if (const uint8_t* entry = take_stored(region, physical, mode, traced)) return entry;
     uint64_t start = thread_nanoseconds();
     const uint8_t* entry = compile(region, physical, mode, traced);
     statistics_.nanoseconds += thread_nanoseconds() - start;
     return entry;
 }
 
-const uint8_t* CodeCache::compile(const memory::Region& region, uint64_t physical, CodeMode mode,
-                                  TracedTranslation* traced) {
-    uint64_t page_address = physical & kPageMask;
+CodeCache::CodePage& CodeCache::page_at(const memory::Region& region, uint64_t page_address) {
     auto [at, is_new] = pages_.try_emplace(page_address);
     CodePage& page = at->second;
-    if (page.refused) return nullptr;
     if (is_new) {
         page.region = &region;
         memory::GuestMemory::note_code(region, page_address, true);
         page.number = code_pages_.fetch_add(1) + 1;
         regions_with_code_.insert(&region);
     }
+    return page;
+}
+
+const uint8_t* CodeCache::load(const memory::Region& region, uint64_t physical, CodeMode mode,
+                               TracedTranslation* traced) {
+    std::lock_guard guard(lock_);
+    if (auto found = blocks_.find(key_of(physical, mode)); found != blocks_.end()) return found->second->entry;
+    if (flush_wanted_.load()) return nullptr;
+    free_some();
+    return take_stored(region, physical, mode, traced);
+}
+
+// The page is watched before its code is compared, so that `compare_written` sees whatever the guest writes from then
+// on; but it is not for nothing that it is watched.
+const uint8_t* CodeCache::take_stored(const memory::Region& region, uint64_t physical, CodeMode mode,
+                                      TracedTranslation* traced) {
+    if (stored_ == nullptr) return nullptr;
+    uint64_t page_address = physical & kPageMask;
+    auto offset = static_cast<uint16_t>(physical - page_address);
+    const std::span<const uint8_t> now(region.host + (page_address - region.base), memory::kPageSize);
+    auto number = stored_->find(now, offset, mode);
+    if (!number) return nullptr;
+    CodePage& page = page_at(region, page_address);
+    if (page.refused) return nullptr;
+    const stored_code::Unit* unit = stored_->take(*number, now, offset);
+    if (unit == nullptr) return nullptr;
+    const x86::Compiled compiled{true, unit->host, unit->cold_at, unit->crossings, {}};
+    const x86::Placed code = x86::place(memory_, compiled);
+    if (code.hot == nullptr) {
+        flush_wanted_.store(true);
+        return nullptr;
+    }
+    install(page, page_address, mode, *unit, code);
+    if (traced != nullptr) note(*traced, *unit, page_address, compiled, code);
+    return blocks_[key_of(physical, mode)]->entry;
+}
+
+void CodeCache::install(CodePage& page, uint64_t page_address, CodeMode mode, const stored_code::Unit& unit,
+                        const x86::Placed& code) {
+    if (unit.is_loop) regions_++;
+    std::span<const uint8_t> guest = unit.guest;
+    for (const stored_code::Part& part : unit.parts) {
+        NativeBlock block{};
+        block.physical = page_address + part.offset;
+        block.key = key_of(block.physical, mode);
+        block.bytes = part.bytes;
+        block.hash = hash64(guest.first(part.bytes));
+        block.entry = code.address(part.entry);
+        guest = guest.subspan(part.bytes);
+        if (unit.is_loop) {
+            block.regions = {regions_};
+            replace(page, block);
+        } else {
+            page.blocks.push_back(std::make_unique<NativeBlock>(std::move(block)));
+            blocks_[page.blocks.back()->key] = page.blocks.back().get();
+        }
+    }
+    unit.is_loop ? statistics_.loaded_regions++ : statistics_.loaded_blocks++;
+    statistics_.loaded_host_bytes += unit.host.size();
+}
+
+const uint8_t* CodeCache::compile(const memory::Region& region, uint64_t physical, CodeMode mode,
+                                  TracedTranslation* traced) {
+    uint64_t page_address = physical & kPageMask;
+    CodePage& page = page_at(region, page_address);
+    if (page.refused) return nullptr;
     // What the guest writes from here on is noted, so the copy is what `compare_written` compares with.
     std::array<uint8_t, memory::kPageSize> copy;
     std::memcpy(copy.data(), region.host + (page_address - region.base), copy.size());
@@ -168,13 +235,16 @@ const uint8_t* CodeCache::compile(const memory::Region& region, uint64_t physica
                 note(*traced, recorded->block, physical, std::span(copy).subspan(offset, recorded->bytes), compiled,
                      code);
             }
+            if (stored_) {
+                stored_->note(copy, offset, mode, false, {{offset, static_cast<uint16_t>(recorded->bytes)}});
+            }
             statistics_.blocks++;
             statistics_.guest_bytes += recorded->bytes;
             statistics_.host_bytes += compiled.code.size();
         }
     }
     made->bytes = std::min<uint32_t>(made->bytes, static_cast<uint32_t>(copy.size() - offset));
-    made->hash = hash_of(std::span(copy).subspan(offset, made->bytes));
+    made->hash = hash64(std::span(copy).subspan(offset, made->bytes));
     const uint8_t* entry = made->entry;
     blocks_[made->key] = made.get();
     page.blocks.push_back(std::move(made));
@@ -201,6 +271,10 @@ void CodeCache::compile_loop(CodePage& page, uint64_t physical, CodeMode mode, T
     auto loop = find_loop(copy, static_cast<uint16_t>(physical - page_address), mode);
     if (!loop) return;
     std::vector<doppel::translate::Block> blocks;
+    std::vector<stored_code::Part> parts;
+    for (const RecordedBlock& recorded : loop->blocks) {
+        parts.push_back({recorded.block.start(), static_cast<uint16_t>(recorded.bytes)});
+    }
     for (RecordedBlock& recorded : loop->blocks) blocks.push_back(std::move(recorded.block));
     x86::Emitter emitter(hart_layout(), loop->mapping);
     x86::Compiled compiled = emitter.compile(blocks);
@@ -216,7 +290,7 @@ void CodeCache::compile_loop(CodePage& page, uint64_t physical, CodeMode mode, T
         better.physical = page_address + blocks[i].start();
         better.key = key_of(better.physical, mode);
         better.bytes = loop->blocks[i].bytes;
-        better.hash = hash_of(std::span(copy).subspan(blocks[i].start(), better.bytes));
+        better.hash = hash64(std::span(copy).subspan(blocks[i].start(), better.bytes));
         better.entry = code.address(compiled.entries[i]);
         better.regions = {regions_};
         if (traced != nullptr) {
@@ -224,6 +298,9 @@ void CodeCache::compile_loop(CodePage& page, uint64_t physical, CodeMode mode, T
                  compiled, code);
         }
         replace(page, better);
+    }
+    if (stored_) {
+        stored_->note(copy, static_cast<uint16_t>(physical - page_address), mode, true, std::move(parts));
     }
     statistics_.regions++;
     statistics_.host_bytes += compiled.code.size();
@@ -268,7 +345,7 @@ bool CodeCache::settled(const CodePage& page) const {
 
 bool CodeCache::holds(const CodePage& page, const NativeBlock& block) const {
     const uint8_t* at = page.region->host + (block.physical - page.region->base);
-    return hash_of({at, block.bytes}) == block.hash;
+    return hash64({at, block.bytes}) == block.hash;
 }
 
 void CodeCache::drop(NativeBlock& block) {

@@ -14,6 +14,7 @@
 
 #include "cpu/trace.h"
 #include "cpu/translate/recorder.h"
+#include "cpu/translate/stored_code.h"
 #include "memory/guest_memory.h"
 #include "translate/code_memory.h"
 #include "translate/x86/placement.h"
@@ -22,14 +23,17 @@
 namespace doppel::cpu::translate {
 
 struct CacheStatistics {
-    uint64_t blocks = 0;       // translated since the start
-    uint64_t guest_bytes = 0;  // of guest code
-    uint64_t host_bytes = 0;   // of host code
-    uint64_t nanoseconds = 0;  // spent translating
-    uint64_t regions = 0;      // loops compiled as one
-    uint64_t invalidated = 0;  // blocks whose code had changed
-    uint64_t flushes = 0;      // of the whole cache, because it was full
-    uint64_t used_bytes = 0;   // now; what is no longer used counts until the next flush
+    uint64_t blocks = 0;             // translated since the start
+    uint64_t guest_bytes = 0;        // of guest code
+    uint64_t host_bytes = 0;         // of host code
+    uint64_t nanoseconds = 0;        // spent translating
+    uint64_t regions = 0;            // loops compiled as one
+    uint64_t loaded_blocks = 0;      // that were stored, and needed no translating
+    uint64_t loaded_regions = 0;     // loops of them
+    uint64_t loaded_host_bytes = 0;  // of host code
+    uint64_t invalidated = 0;        // blocks whose code had changed
+    uint64_t flushes = 0;            // of the whole cache, because it was full
+    uint64_t used_bytes = 0;         // now; what is no longer used counts until the next flush
 };
 
 // One hart's part in the cache.
@@ -42,7 +46,8 @@ struct Participant {
 // Thread-safe. Lock order: `lock_` is a leaf.
 class CodeCache {
   public:
-    static Result<std::unique_ptr<CodeCache>> create(size_t bytes);
+    // `stored`: what was translated before, and notes of what is translated now; null: neither.
+    static Result<std::unique_ptr<CodeCache>> create(size_t bytes, std::shared_ptr<StoredCode> stored = nullptr);
 
     // Both outlive the harts' use of the cache.
     void join(Participant& participant);
@@ -54,8 +59,12 @@ class CodeCache {
     static uint64_t key_of(uint64_t physical, CodeMode mode) { return physical >> 1 << 4 | mode.number(); }
     // nullptr: none.
     const uint8_t* find(uint64_t physical, CodeMode mode);
-    // Translates the block at `physical`, which lies in RAM; nullptr: not for translated code, or not now. `traced`,
-    // unless null, gets what was done, at physical addresses.
+    // Takes the block at `physical`, which lies in RAM, from what is stored; nullptr: it is not there.
+    const uint8_t* load(const memory::Region& region, uint64_t physical, CodeMode mode,
+                        TracedTranslation* traced = nullptr);
+    bool has_stored() const { return stored_ != nullptr; }
+    // Loads or translates the block at `physical`, which lies in RAM; nullptr: not for translated code, or not now.
+    // `traced`, unless null, gets what was done, at physical addresses.
     const uint8_t* translate(const memory::Region& region, uint64_t physical, CodeMode mode,
                              TracedTranslation* traced = nullptr);
     // The jump at `site` leads to the code for `physical` from now on.
@@ -103,10 +112,15 @@ class CodeCache {
         std::vector<std::unique_ptr<NativeBlock>> blocks;
     };
 
-    explicit CodeCache(doppel::translate::CodeMemory memory);
+    CodeCache(doppel::translate::CodeMemory memory, std::shared_ptr<StoredCode> stored);
     bool settled(const CodePage& page) const;
     void drop(NativeBlock& block);
     bool holds(const CodePage& page, const NativeBlock& block) const;
+    CodePage& page_at(const memory::Region& region, uint64_t page_address);
+    const uint8_t* take_stored(const memory::Region& region, uint64_t physical, CodeMode mode,
+                               TracedTranslation* traced);
+    void install(CodePage& page, uint64_t page_address, CodeMode mode, const stored_code::Unit& unit,
+                 const doppel::translate::x86::Placed& code);
     const uint8_t* compile(const memory::Region& region, uint64_t physical, CodeMode mode, TracedTranslation* traced);
     void compile_loop(CodePage& page, uint64_t physical, CodeMode mode, TracedTranslation* traced);
     void replace(CodePage& page, const NativeBlock& better);
@@ -140,6 +154,7 @@ class CodeCache {
     std::set<const memory::Region*> regions_with_code_;
     std::atomic<bool> flush_wanted_{false};
     CacheStatistics statistics_;
+    std::shared_ptr<StoredCode> stored_;
 };
 
 }  // namespace doppel::cpu::translate

@@ -206,9 +206,19 @@ const void* Tier::code_at(const CodePlace& place) {
     }
     if (const void* code = tables_.find(place.pc)) return code;
     Known& last = known(place.physical);
-    if (last.key != key_of(place.physical)) last = {key_of(place.physical), cache_->find(place.physical, mode_)};
+    if (last.key != key_of(place.physical)) last = {key_of(place.physical), find_or_load(place)};
     const void* code = last.code;
     if (code != nullptr) tables_.add(place.pc, code);
+    return code;
+}
+
+const void* Tier::find_or_load(const CodePlace& place) {
+    const memory::Region* region = nullptr;
+    if (cache_->has_stored()) region = memory_.find(place.physical & kPageMask, isa::riscv::kPageBytes);
+    if (region == nullptr) return cache_->find(place.physical, mode_);
+    TracedTranslation traced;
+    const void* code = cache_->load(*region, place.physical, mode_, tells() ? &traced : nullptr);
+    if (!traced.blocks.empty()) tell(traced, place);
     return code;
 }
 

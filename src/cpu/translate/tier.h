@@ -89,6 +89,7 @@ class Tier final : public interpret::NativeTier {
     bool tells() const { return trace_ != nullptr && trace_->wants(trace_kind::kTranslations); }
     void tell(TracedTranslation& traced, const interpret::CodePlace& place) const;
     const void* code_at(const interpret::CodePlace& place);
+    const void* find_or_load(const interpret::CodePlace& place);
     Next leave(doppel::translate::x86::Exit reason);
     void forget_code();
     void settle();

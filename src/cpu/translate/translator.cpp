@@ -12,7 +12,7 @@ Result<std::unique_ptr<Translator>> Translator::create(const Options& options) {
         return fail(
             Error{"translate guest code", "this processor", "it is older than x86-64-v2", "use --engine interpret"});
     }
-    DOPPEL_TRY(std::unique_ptr<CodeCache> cache, CodeCache::create(options.cache_bytes));
+    DOPPEL_TRY(std::unique_ptr<CodeCache> cache, CodeCache::create(options.cache_bytes, options.stored));
     return std::unique_ptr<Translator>(new Translator(std::move(cache), options.hot));
 }
 
@@ -26,11 +26,14 @@ void Translator::add_statistics(Statistics& statistics) const {
     CacheStatistics cache = cache_->statistics();
     statistics.add("blocks_translated", cache.blocks);
     statistics.add("regions_translated", cache.regions);
+    statistics.add("blocks_loaded", cache.loaded_blocks);
+    statistics.add("regions_loaded", cache.loaded_regions);
     statistics.add("blocks_invalidated", cache.invalidated);
     statistics.add("code_cache_flushes", cache.flushes);
     statistics.add("translation_nanoseconds", cache.nanoseconds);
     statistics.add("translated_guest_bytes", cache.guest_bytes);
     statistics.add("translated_host_bytes", cache.host_bytes);
+    statistics.add("loaded_host_bytes", cache.loaded_host_bytes);
     statistics.add("code_cache_used_bytes", cache.used_bytes);
 }
 

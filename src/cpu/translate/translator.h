@@ -10,12 +10,14 @@
 namespace doppel::cpu::translate {
 
 class CodeCache;
+class StoredCode;
 
 // All vCPUs of one machine share the code; they may outlive the engine.
 class Translator final : public Engine {
   public:
     struct Options {
         size_t cache_bytes = size_t{128} << 20;
+        std::shared_ptr<StoredCode> stored = nullptr;  // from earlier machines, for later ones; null: nothing is kept
         uint32_t hot = 16;  // a block is translated when it was interpreted this often; 0: all, before they run
     };
     // An error: the host forbids generated code, or lacks what it needs.

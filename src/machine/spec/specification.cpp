@@ -210,6 +210,10 @@ Result<> validate(const Specification& s) {
         return fail(Error::usage("--memory", format_size(s.memory) + " is not a whole number of pages",
                                  "give a multiple of 4K"));
     DOPPEL_CHECK(check_code_cache(s.code_cache));
+    DOPPEL_CHECK(check_text("--translation-cache", s.translation_cache, kMaxPath));
+    if (s.translation_cache_size < kMinTranslationCache)
+        return fail(Error::usage("--translation-cache-size", format_size(s.translation_cache_size) + " is less than " +
+                                                                 format_size(kMinTranslationCache)));
     DOPPEL_CHECK(check_text("--kernel", s.kernel, kMaxPath));
     DOPPEL_CHECK(check_text("--initrd", s.initrd, kMaxPath));
     DOPPEL_CHECK(check_text("--append", s.append, kMaxAppend));

@@ -15,10 +15,11 @@
 namespace doppel::machine {
 
 inline constexpr unsigned kMaxCpus = 16;
-inline constexpr uint64_t kMinMemory = uint64_t{16} << 20;    // bytes
-inline constexpr uint64_t kMinCodeCache = uint64_t{1} << 20;  // bytes; several times the largest loop
-inline constexpr uint64_t kMaxCodeCache = uint64_t{1} << 30;  // bytes; jumps in it reach 2 GiB
-inline constexpr uint64_t kMaxMemory = uint64_t{1} << 40;     // bytes; what one mapping of a 47-bit host surely holds
+inline constexpr uint64_t kMinMemory = uint64_t{16} << 20;           // bytes
+inline constexpr uint64_t kMinCodeCache = uint64_t{1} << 20;         // bytes; several times the largest loop
+inline constexpr uint64_t kMaxCodeCache = uint64_t{1} << 30;         // bytes; jumps in it reach 2 GiB
+inline constexpr uint64_t kMinTranslationCache = uint64_t{1} << 20;  // bytes
+inline constexpr uint64_t kMaxMemory = uint64_t{1} << 40;  // bytes; what one mapping of a 47-bit host surely holds
 
 enum class Architecture { kRiscv64 };
 enum class EngineChoice { kAuto, kInterpret, kTranslate, kCheck };
@@ -44,13 +45,15 @@ struct Specification {
     Architecture arch = Architecture::kRiscv64;
     EngineChoice engine = EngineChoice::kAuto;
     uint64_t code_cache = uint64_t{128} << 20;  // bytes of translated code, whole pages; an interpreter has none
-    unsigned cpus = 1;                          // 1 .. kMaxCpus
-    unsigned vlen = 0;                          // bits of a vector register, 128 .. 1024; 0: no vector unit
-    uint64_t memory = uint64_t{512} << 20;      // bytes, kMinMemory .. kMaxMemory, whole pages of 4096
-    std::string kernel;                         // empty: none
-    std::string initrd;                         // empty: none
-    std::string append;                         // the kernel's command line
-    std::string firmware;                       // ELF or raw, starts in M-mode; empty: none, the host answers SBI calls
+    std::string translation_cache;              // the folder that keeps translations for later machines; empty: none
+    uint64_t translation_cache_size = uint64_t{256} << 20;  // bytes that all of its files may take
+    unsigned cpus = 1;                                      // 1 .. kMaxCpus
+    unsigned vlen = 0;                                      // bits of a vector register, 128 .. 1024; 0: no vector unit
+    uint64_t memory = uint64_t{512} << 20;                  // bytes, kMinMemory .. kMaxMemory, whole pages of 4096
+    std::string kernel;                                     // empty: none
+    std::string initrd;                                     // empty: none
+    std::string append;                                     // the kernel's command line
+    std::string firmware;  // ELF or raw, starts in M-mode; empty: none, the host answers SBI calls
     Irqchip irqchip = Irqchip::kAia;
     FlashChoice code_flash;      // what is next to run when there is no kernel; its file is only read
     FlashChoice variable_flash;  // only beside the other; its file is written to

@@ -86,6 +86,8 @@ Result<> take_member(const std::string& key, const Json& value, Specification& s
     if (key == "arch") return take_word(value, "--arch", architecture_from, s.arch);
     if (key == "engine") return take_word(value, "--engine", engine_from, s.engine);
     if (key == "code_cache") return take(value, "--code-cache", s.code_cache);
+    if (key == "translation_cache") return take(value, "--translation-cache", s.translation_cache);
+    if (key == "translation_cache_size") return take(value, "--translation-cache-size", s.translation_cache_size);
     if (key == "cpus") return take(value, "--cpus", s.cpus);
     if (key == "vlen") return take(value, "--vlen", s.vlen);
     if (key == "memory") return take(value, "--memory", s.memory);
@@ -128,6 +130,8 @@ std::string to_json(const Specification& s) {
     return Json{{"arch", name_of(s.arch)},
                 {"engine", name_of(s.engine)},
                 {"code_cache", s.code_cache},
+                {"translation_cache", s.translation_cache},
+                {"translation_cache_size", s.translation_cache_size},
                 {"cpus", s.cpus},
                 {"vlen", s.vlen},
                 {"memory", s.memory},

@@ -21,6 +21,8 @@ Specification with_everything() {
     Specification s = bootable();
     s.engine = EngineChoice::kInterpret;
     s.code_cache = kMinCodeCache;
+    s.translation_cache = "cache/translations";
+    s.translation_cache_size = kMinTranslationCache;
     s.cpus = 16;
     s.vlen = 1024;
     s.memory = kMaxMemory;
@@ -82,6 +84,9 @@ TEST(Specification, NamesTheOptionThatIsOutOfRange) {
     EXPECT_EQ(changed([](auto& s) { s.memory = std::numeric_limits<uint64_t>::max(); }), "--memory");
     for (uint64_t bytes : {uint64_t{0}, kMinCodeCache - 4096, kMinCodeCache + 1, kMaxCodeCache + 4096})
         EXPECT_EQ(changed([&](auto& s) { s.code_cache = bytes; }), "--code-cache") << bytes;
+    EXPECT_EQ(changed([&](auto& s) { s.translation_cache_size = kMinTranslationCache - 1; }),
+              "--translation-cache-size");
+    EXPECT_EQ(changed([&](auto& s) { s.translation_cache = std::string(5000, 'x'); }), "--translation-cache");
     EXPECT_EQ(changed([&](auto& s) { s.code_cache = kMaxCodeCache; }), "accepted");
     EXPECT_EQ(changed([](auto& s) { s.kernel = "latin-1 \xe9.bin"; }), "--kernel");
     EXPECT_EQ(changed([](auto& s) { s.initrd = std::string("a\0b", 3); }), "--initrd");

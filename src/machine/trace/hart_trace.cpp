@@ -64,7 +64,7 @@ void HartTrace::translation(const isa::riscv::Hart& hart, const cpu::TracedTrans
         line(trace_kind::kTranslations, hart.retired, pc, fmt::format("{} {}", what, text));
     };
     const uint64_t first = translation.blocks.front().pc;
-    tell(first, "made", translation_text(translation));
+    tell(first, translation.is_loaded ? "loaded" : "made", translation_text(translation));
     for (const auto& block : translation.blocks) {
         for (const CodeLine& one : guest_lines(block.code, block.pc)) tell(one.address, "guest", one.text);
         for (std::string_view text : split_lines(block.intermediate)) tell(block.pc, "ir", text);
