@@ -256,7 +256,7 @@ void CodeCache::translate_loop(const memory::Region& region, uint64_t physical, 
     std::lock_guard guard(lock_);
     auto found = blocks_.find(key_of(physical, mode));
     if (found == blocks_.end() || found->second->entry == nullptr || flush_wanted_.load()) return;
-    if (!found->second->regions.empty()) return;
+    if (std::exchange(found->second->is_loop_known, true) || !found->second->regions.empty()) return;
     CodePage& page = pages_[physical & kPageMask];
     if (page.region != &region || page.refused) return;
     uint64_t start = thread_nanoseconds();

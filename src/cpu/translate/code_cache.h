@@ -100,6 +100,7 @@ class CodeCache {
         uint64_t hash;  // of its guest code
         uint32_t bytes;
         const uint8_t* entry = nullptr;  // null: not for translated code
+        bool is_loop_known = false;      // or that it is in none
         std::vector<uint64_t> regions;   // the numbers of those that hold it; empty: none
         std::vector<Link> incoming;
     };
