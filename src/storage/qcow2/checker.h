@@ -65,9 +65,9 @@ class Checker {
     std::map<uint64_t, uint64_t> l1_ranges_;       // offset to end, so that overlapping ones are counted once
     std::map<uint64_t, uint64_t> guest_of_table_;  // an active L2 table's first guest cluster
     std::vector<uint64_t> refcount_table_;
-    std::set<uint64_t> blocks_;   // the clusters of the table's blocks
-    bool table_counted_ = false;  // counts_ knows of the table and its blocks
-    bool rebuild_ = false;        // the table and its blocks are beyond mending
+    std::set<uint64_t> blocks_;  // the clusters of the table's blocks, as far as they are counted
+    bool table_counted_ = false;
+    bool rebuild_ = false;  // the table and its blocks are beyond mending
     uint64_t previous_host_ = 0;
     std::vector<uint8_t> block_;  // the refcount block read last
     uint64_t block_index_ = UINT64_MAX;

@@ -19,6 +19,8 @@ Task<Status> Checker::load_refcount_table() {
         co_return kOk;
     }
     DOPPEL_STORAGE_CHECK(co_await read_words(header_.refcount_table_offset, bytes / 8, refcount_table_));
+    count_range(header_.refcount_table_offset, bytes, "the refcount table");
+    table_counted_ = true;
     for (uint64_t i = 0; i < refcount_table_.size(); i++) {
         const uint64_t block = refcount_table_[i];
         if (block == 0) continue;
@@ -30,10 +32,10 @@ Task<Status> Checker::load_refcount_table() {
         refcount_table_[i] = 0;
         rebuild_ = true;
     }
-    if (rebuild_ && fixing()) co_return kOk;
-    count_range(header_.refcount_table_offset, bytes, "the refcount table");
-    for (const uint64_t block : blocks_) counts_.add(block, 1);
-    table_counted_ = true;
+    if (rebuild_ && fixing())
+        blocks_.clear();
+    else
+        for (const uint64_t block : blocks_) counts_.add(block, 1);
     co_return kOk;
 }
 

@@ -85,8 +85,6 @@ class Image : public BlockDevice {
     const Geometry& geometry() const { return header_.geometry; }
     BlockDevice& data() { return data_ ? *data_ : *file_; }
     uint64_t cluster_of(uint64_t offset) const { return offset >> geometry().cluster_bits; }
-    // Hostile tables may send data there; other metadata is guarded by refcounts alone.
-    bool overlaps_tables(uint64_t offset, uint64_t length) const;
     bool known_zero_below(uint64_t offset) const { return !backing_ || offset >= backing_->size(); }
 
     // image.cpp

@@ -21,13 +21,6 @@ uint32_t bits(uint64_t first, uint64_t last) {
 
 }  // namespace
 
-bool Image::overlaps_tables(uint64_t offset, uint64_t length) const {
-    if (data_) return false;
-    auto meets = [&](uint64_t start, uint64_t bytes) { return offset < start + bytes && start < offset + length; };
-    return meets(0, geometry().cluster_size()) || meets(header_.l1_offset, uint64_t{header_.l1_entries} * 8) ||
-           meets(header_.refcount_table_offset, uint64_t{header_.refcount_table_clusters} << geometry().cluster_bits);
-}
-
 Task<Status> Image::do_write(uint64_t offset, Buffers from) {
     if (!writing_ || corrupt_) DOPPEL_STORAGE_CHECK(co_await begin_writing());
     while (!from.empty()) {
@@ -38,7 +31,8 @@ Task<Status> Image::do_write(uint64_t offset, Buffers from) {
             Run run;
             DOPPEL_STORAGE_CHECK(co_await find_run(offset, from.size(), run));
             if (run.kind == Kind::kData && run.in_place) {
-                if (overlaps_tables(run.host, run.length)) co_return corrupt("data lies in the image's own tables");
+                if (!data_ && overlaps_tables(header_, run.host, run.length))
+                    co_return corrupt("data lies in the image's own tables");
                 DOPPEL_STORAGE_CHECK(co_await data().write(run.host, from.slice(0, run.length)));
                 done = run.length;
             }
@@ -74,8 +68,6 @@ Task<Status> Image::allocate_data(uint64_t cluster, uint64_t wanted, Room& room)
     const TaskLock::Guard guard = co_await allocation_.hold();
     const uint64_t used_end = std::max(first_end_, refcounts_.end());
     DOPPEL_STORAGE_CHECK(co_await refcounts_.allocate(wanted, room.clusters));
-    if (overlaps_tables(room.clusters.first << geometry().cluster_bits, room.clusters.count << geometry().cluster_bits))
-        co_return corrupt("the image's own tables are marked as free");
     room.reads_as_zero = file_->grows() && room.clusters.first << geometry().cluster_bits >= used_end;
     co_return kOk;
 }
@@ -134,7 +126,8 @@ Task<Status> Image::write_owned(uint64_t offset, Buffers from, uint64_t& done) {
     const uint64_t begin_filled = offset & ~align, end_filled = (end + align) & ~align;
     const auto entry = decode_entry(entry_at(cluster), g, data_ != nullptr);
     if (!entry || (data_ && entry->host != guest)) co_return corrupt("an L2 entry does not fit the data file");
-    if (overlaps_tables(entry->host, g.cluster_size())) co_return corrupt("data lies in the image's own tables");
+    if (!data_ && overlaps_tables(header_, entry->host, g.cluster_size()))
+        co_return corrupt("data lies in the image's own tables");
     DOPPEL_STORAGE_CHECK(co_await write_filled({begin_filled, end_filled, entry->host + (begin_filled - guest), false},
                                                offset, from.slice(0, end - offset)));
     DOPPEL_STORAGE_CHECK(co_await load_slice(cluster));

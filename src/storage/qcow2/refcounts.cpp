@@ -57,6 +57,13 @@ void set_refcount(uint8_t* block, uint64_t n, uint32_t order, uint64_t value) {
     }
 }
 
+bool overlaps_tables(const Header& header, uint64_t offset, uint64_t length) {
+    auto meets = [&](uint64_t start, uint64_t bytes) { return offset < start + bytes && start < offset + length; };
+    return meets(0, header.geometry.cluster_size()) || meets(header.l1_offset, uint64_t{header.l1_entries} * 8) ||
+           meets(header.refcount_table_offset,
+                 uint64_t{header.refcount_table_clusters} << header.geometry.cluster_bits);
+}
+
 Refcounts::Refcounts(BlockDevice& file, Header& header, size_t cached_slices)
     : file_(file),
       header_(header),
@@ -143,6 +150,8 @@ Task<Status> Refcounts::check_in_use(Clusters clusters) {
 
 Task<Status> Refcounts::allocate(uint64_t wanted, Clusters& got) {
     DOPPEL_STORAGE_CHECK(co_await find_free(wanted, got));
+    if (overlaps_tables(header_, got.first << geometry().cluster_bits, got.count << geometry().cluster_bits))
+        co_return kIoError;  // what is in use was marked as free
     if (!file_.grows() && (got.first + got.count) << geometry().cluster_bits > file_.size()) {
         // A block device is full; its last, incomplete cluster is not used.
         DOPPEL_STORAGE_CHECK(co_await add(got, false));
@@ -206,6 +215,7 @@ void Refcounts::set_entry(uint64_t index, uint64_t offset) {
 Task<Status> Refcounts::create_block(uint64_t index) {
     const uint64_t cluster = index << geometry().block_bits();
     const uint64_t offset = cluster << geometry().cluster_bits;
+    if (overlaps_tables(header_, offset, geometry().cluster_size())) co_return kIoError;
     if (!file_.grows() && offset + geometry().cluster_size() > file_.size()) co_return kNoSpace;
     DOPPEL_STORAGE_CHECK(move_end(cluster + 1));
     std::vector<uint8_t> block(geometry().cluster_size());

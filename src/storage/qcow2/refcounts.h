@@ -20,6 +20,10 @@ struct Clusters {
     uint64_t count = 0;
 };
 
+// Whether a range of the file meets the header, the L1 or the refcount table. Hostile tables may send data there; other
+// metadata is guarded by refcounts alone.
+bool overlaps_tables(const Header& header, uint64_t offset, uint64_t length);
+
 // A sector of a table of 64-bit entries: what a crash leaves old or new as a whole.
 inline constexpr uint64_t kSector = 512, kEntriesPerSector = 64;
 struct SectorCopy {
