@@ -34,7 +34,7 @@ void JumpTables::select(uint64_t key) {
 const void* JumpTables::find(uint64_t pc) {
     JumpSlot& slot = selected_->slots[jump_slot_of(pc)];
     if (slot.pc == pc) return slot.code;
-    const FarSlot& found = far(pc);
+    const FarSlot& found = far_[far_index(pc)];
     if (found.pc != pc || found.key != far_key()) return nullptr;
     slot = {pc, found.code};
     return found.code;
@@ -42,26 +42,30 @@ const void* JumpTables::find(uint64_t pc) {
 
 void JumpTables::add(uint64_t pc, const void* code) {
     selected_->slots[jump_slot_of(pc)] = {pc, code};
-    far(pc) = {pc, far_key(), code};
-    pages_.add(pc >> 12);
+    unsigned far = far_index(pc);
+    far_[far] = {pc, far_key(), code};
+    pages_[pc & kPageMask].push_back({pc, far});
+    added_++;
 }
 
 void JumpTables::clear() {
     epoch_++;
     pages_.clear();
+    added_ = 0;
 }
 
 void JumpTables::drop_page(uint64_t page) {
-    if (!pages_.may_contain(page >> 12)) return;
-    for (FarSlot& slot : far_) {
-        if ((slot.pc & kPageMask) == page) slot = {};
-    }
-    for (Table& table : tables_) {
-        if (table.epoch != epoch_) continue;
-        for (JumpSlot& slot : table.slots) {
-            if ((slot.pc & kPageMask) == page) slot = {};
+    auto found = pages_.find(page);
+    if (found == pages_.end()) return;
+    for (const Added& each : found->second) {
+        if (far_[each.far].pc == each.pc) far_[each.far] = {};
+        for (Table& table : tables_) {
+            JumpSlot& slot = table.slots[jump_slot_of(each.pc)];
+            if (slot.pc == each.pc) slot = {};
         }
     }
+    added_ -= found->second.size();
+    pages_.erase(found);
 }
 
 namespace {
@@ -208,7 +212,9 @@ const void* Tier::code_at(const CodePlace& place) {
     Known& last = known(place.physical);
     if (last.key != key_of(place.physical)) last = {key_of(place.physical), find_or_load(place)};
     const void* code = last.code;
-    if (code != nullptr) tables_.add(place.pc, code);
+    if (code == nullptr) return nullptr;
+    if (tables_.is_full()) drop_jumps();
+    tables_.add(place.pc, code);
     return code;
 }
 

@@ -3,6 +3,7 @@
 
 #include <array>
 #include <memory>
+#include <unordered_map>
 #include <vector>
 
 #include "cpu/interpret/native_tier.h"
@@ -23,6 +24,8 @@ class JumpTables {
     // Code for `pc`; nullptr: not in the table.
     const void* find(uint64_t pc);
     void add(uint64_t pc, const void* code);
+    // Too much was added since the last clear(), which is due before more is.
+    bool is_full() const { return added_ >= kMostAdded; }
     // All become empty; one has to be selected anew.
     void clear();
     // What leads into the page goes, of every table.
@@ -44,8 +47,15 @@ class JumpTables {
     };
     std::vector<Table> tables_{kTables};
     Table* selected_ = &tables_.front();
-    interpret::PageFilter<1 << 16> pages_;  // that any slot leads into
-    FarSlot& far(uint64_t pc) { return far_[doppel::translate::x86::far_jump_slot_of(pc, far_key())]; }
+    static constexpr size_t kMostAdded = 1 << 18;
+    // What was added, by page: kernels fence single pages all the time, and the tables are large.
+    struct Added {
+        uint64_t pc;
+        unsigned far;  // its FarSlot
+    };
+    std::unordered_map<uint64_t, std::vector<Added>> pages_;
+    size_t added_ = 0;
+    unsigned far_index(uint64_t pc) const { return doppel::translate::x86::far_jump_slot_of(pc, far_key()); }
     std::vector<FarSlot> far_{doppel::translate::x86::kFarJumpSlots};
     uint64_t epoch_ = 1;
     uint64_t now_ = 0;
