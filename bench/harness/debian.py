@@ -4,6 +4,7 @@ As src/image/make/apt_archive.h does it for one package; here with all that they
 import json
 import os
 import pathlib
+import re
 import shutil
 import subprocess
 import tempfile
@@ -94,12 +95,13 @@ def unpack(deb, tree):
 
 
 def tree_of(packages, cache, architecture="riscv64"):
-    """(folder with the unpacked packages, {name: version}); fetched once and kept below `cache`."""
+    """(folder with the unpacked packages, {name: version}); fetched once and kept below `cache`. Names may be regular expressions,
+    which mean the same to apt."""
     kept = cache / f"debian-{architecture}"
     record = kept / "packages.json"
     if record.exists():
         versions = json.loads(record.read_text())
-        if set(packages) <= set(versions):
+        if all(any(re.fullmatch(wanted, name) for name in versions) for wanted in packages):
             return kept / "tree", versions
     cache.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".debian-", dir=cache) as staging:

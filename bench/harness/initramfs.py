@@ -1,4 +1,5 @@
-"""The initramfs of the bench: that of the image tiny, then an archive with the programs, which the kernel unpacks over it."""
+"""The initramfs of the bench and of tests: that of the image tiny, then an archive with programs, which the kernel unpacks over it."""
+import contextlib
 import os
 import pathlib
 import stat
@@ -49,20 +50,28 @@ class Cpio:
         self.file.write(b"\0" * (-self.file.tell() % BLOCK))
 
 
-def write(path, tiny_initrd, programs, program, tree=None):
-    """`programs` is the folder of the sources, `program` what they were compiled to, `tree` a distribution's or none."""
+@contextlib.contextmanager
+def over(tiny_initrd, path, tree=None):
+    """A Cpio for what comes over that of tiny and `tree`, a distribution's or none; all of it becomes `path`."""
     with path.open("wb") as file:
         file.write(tiny_initrd.read_bytes())
         file.write(b"\0" * (-file.tell() % BLOCK))
         cpio = Cpio(file)
         if tree:
             cpio.tree(tree)
-            linker = "lib/ld-linux-riscv64-lp64d.so.1"  # Debian's base-files make lib a link to usr/lib; in tiny it is a folder
-            cpio.link(linker, f"/usr/{linker}")
+            # Debian's base-files make lib a link to usr/lib; in tiny it is a folder.
+            for path_in_lib in ("lib/ld-linux-riscv64-lp64d.so.1", "lib/riscv64-linux-gnu"):
+                cpio.link(path_in_lib, f"/usr/{path_in_lib}")
+        yield cpio
+        cpio.finish()
+
+
+def write(path, tiny_initrd, programs, program, tree=None):
+    """`programs` is the folder of the sources, `program` what they were compiled to, `tree` as above."""
+    with over(tiny_initrd, path, tree) as cpio:
         cpio.program("init", (programs / "init").read_bytes())
         cpio.folder("bench")
         cpio.folder("bench/scratch")
         cpio.program("bench/bench", program.read_bytes())
         for name in ("workload", "work.sql", "work.py"):
             cpio.program(f"bench/{name}", (programs / name).read_bytes())
-        cpio.finish()
