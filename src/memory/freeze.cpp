@@ -52,6 +52,7 @@ Result<> adopt_successor(Step& step) {
 // Turns a shared region into a private view of its own file, sealed. A file that cannot be sealed is mapped shared
 // again; where not even that is possible the region counts as frozen over a file that nobody else has.
 Result<> seal_region(Region& region) {
+    region.huge_pages.stop();
     // Sealing waits for the last shared writable mapping to go.
     if (map_file(region.file.get(), region.size, MAP_PRIVATE, region.host) == nullptr) {
         return fail(freeze_failed(region, errno));

@@ -78,6 +78,11 @@ Result<std::unique_ptr<Region>> GuestMemory::make_region(const Mapping& mapping,
     if (host == nullptr) {
         return fail(Error::system("map guest memory", fmt::format("{:#x} bytes", mapping.size), errno));
     }
+    auto huge_pages = HugePages::create(host, mapping.size);
+    if (!huge_pages) {
+        ::munmap(host, mapping.size);
+        return fail(std::move(huge_pages).error());
+    }
     auto region = std::make_unique<Region>();
     region->base = mapping.base;
     region->size = mapping.size;
@@ -89,6 +94,8 @@ Result<std::unique_ptr<Region>> GuestMemory::make_region(const Mapping& mapping,
     region->dirty = std::move(dirty);
     region->code = std::move(code);
     region->code_written = std::move(code_written);
+    region->huge_pages = std::move(*huge_pages);
+    if (mapping.frozen) region->huge_pages.stop();
     return region;
 }
 
@@ -165,6 +172,10 @@ bool GuestMemory::fill(uint64_t address, uint64_t length, uint8_t value) {
 
 namespace {
 
+void note_used(const Region& region, uint64_t word, int pages) {
+    if (pages > 0) region.huge_pages.note_used(word * kPagesPerWord * kPageSize, static_cast<unsigned>(pages));
+}
+
 void note_code_written(const Region& region, uint64_t word, uint64_t pages) {
     region.code_written[word].fetch_or(pages, std::memory_order_release);
     region.code_writes.fetch_add(1, std::memory_order_release);
@@ -182,7 +193,10 @@ void GuestMemory::mark_dirty(const Region& region, uint64_t address, uint64_t le
         if (word == last / kPagesPerWord) bits &= ~uint64_t{0} >> (kPagesPerWord - 1 - last % kPagesPerWord);
         // Most writes hit pages that are dirty already, and a load leaves the cache line shared.
         std::atomic<uint64_t>& entry = region.dirty[word];
-        if ((entry.load(std::memory_order_relaxed) & bits) != bits) entry.fetch_or(bits, std::memory_order_release);
+        if ((entry.load(std::memory_order_relaxed) & bits) != bits) {
+            const uint64_t before = entry.fetch_or(bits, std::memory_order_release);
+            note_used(region, word, std::popcount(bits & ~before));
+        }
         if (uint64_t code = region.code[word].load(std::memory_order_relaxed) & bits; code != 0) [[unlikely]]
             note_code_written(region, word, code);
     }

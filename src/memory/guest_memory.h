@@ -14,6 +14,7 @@
 #include "base/byte_order.h"
 #include "base/result.h"
 #include "base/unique_fd.h"
+#include "memory/huge_pages.h"
 #include "memory/page_ranges.h"
 
 namespace doppel::memory {
@@ -48,6 +49,7 @@ struct Region {
     std::unique_ptr<std::atomic<uint64_t>[]> dirty;  // a bit a page
     // A bit a page each: an engine holds translations of its code; it was written since they were last compared.
     std::unique_ptr<std::atomic<uint64_t>[]> code, code_written;
+    HugePages huge_pages;
     mutable std::atomic<uint64_t> code_writes{0};  // how often such a page was found written
 
     bool contains(uint64_t address, uint64_t length) const {
@@ -136,8 +138,8 @@ class GuestMemory {
     // Dirty pages. An engine marks a page when its soft TLB gains a write entry for it, so after collect_dirty it must
     // drop those.
     static void mark_dirty(const Region& region, uint64_t address, uint64_t length);
-    // Pages whose code an engine has translated: writes to them are noted, and no engine keeps a write entry for them in
-    // its soft TLB. `address` lies in the region.
+    // Pages whose code an engine has translated: writes to them are noted, and no engine keeps a write entry for them
+    // in its soft TLB. `address` lies in the region.
     static void note_code(const Region& region, uint64_t address, bool holds_code);
     static bool holds_code(const Region& region, uint64_t address);
     // Whether the page was written since the last call.

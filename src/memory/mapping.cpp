@@ -6,6 +6,8 @@
 
 #include <cerrno>
 
+#include "memory/huge_pages.h"
+
 namespace doppel::memory {
 
 Result<UniqueFd> create_memfd(uint64_t size) {
@@ -31,10 +33,29 @@ bool is_sealed(const UniqueFd& file) {
     return seals >= 0 && (seals & F_SEAL_WRITE) != 0;
 }
 
+namespace {
+
+// Addresses that nothing else gets; nullptr: there are not as many.
+uint8_t* reserve_aligned(uint64_t size) {
+    constexpr int kFlags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
+    void* reserved = ::mmap(nullptr, size + kHugePageSize, PROT_NONE, kFlags, -1, 0);
+    if (reserved == MAP_FAILED) return nullptr;
+    auto* begin = static_cast<uint8_t*>(reserved);
+    const uint64_t before = -reinterpret_cast<uintptr_t>(begin) % kHugePageSize;
+    if (before != 0) ::munmap(begin, before);
+    ::munmap(begin + before + size, kHugePageSize - before);
+    return begin + before;
+}
+
+}  // namespace
+
 uint8_t* map_file(int file, uint64_t size, int sharing, uint8_t* address) {
-    int flags = sharing | MAP_NORESERVE | (address != nullptr ? MAP_FIXED : 0);
-    void* mapped = ::mmap(address, size, PROT_READ | PROT_WRITE, flags, file, 0);
-    return mapped == MAP_FAILED ? nullptr : static_cast<uint8_t*>(mapped);
+    uint8_t* const place = address != nullptr || size < kHugePageSize ? address : reserve_aligned(size);
+    int flags = sharing | MAP_NORESERVE | (place != nullptr ? MAP_FIXED : 0);
+    void* mapped = ::mmap(place, size, PROT_READ | PROT_WRITE, flags, file, 0);
+    if (mapped != MAP_FAILED) return static_cast<uint8_t*>(mapped);
+    if (place != address) ::munmap(place, size);
+    return nullptr;
 }
 
 bool map_zeroes(uint8_t* address, uint64_t length) {

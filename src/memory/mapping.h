@@ -19,7 +19,8 @@ bool seal(const UniqueFd& file);
 bool is_sealed(const UniqueFd& file);
 
 // Maps the whole file for reading and writing, without reserving swap. `sharing` is MAP_SHARED or MAP_PRIVATE. With an
-// address, what is mapped there is replaced; without, the kernel chooses. nullptr with errno set on failure.
+// address, what is mapped there is replaced; without, it comes to lie at a multiple of the size of huge pages, if it is
+// as large. nullptr with errno set on failure.
 uint8_t* map_file(int file, uint64_t size, int sharing, uint8_t* address);
 
 // Replaces a range by anonymous zeroes. False, with the range as before, on failure.

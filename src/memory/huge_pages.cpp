@@ -1,0 +1,44 @@
+#include "memory/huge_pages.h"
+
+#include <fmt/format.h>
+#include <sys/mman.h>
+
+#include <cerrno>
+#include <new>
+
+namespace doppel::memory {
+
+namespace {
+
+#ifdef MADV_COLLAPSE
+constexpr int kCollapse = MADV_COLLAPSE;
+#else
+constexpr int kCollapse = 25;  // since Linux 6.1; what the host's policy for shared memory is does not count
+#endif
+
+}  // namespace
+
+Result<HugePages> HugePages::create(uint8_t* host, uint64_t size) {
+    HugePages made;
+    made.host_ = host;
+    if (reinterpret_cast<uintptr_t>(host) % kHugePageSize == 0) made.count_ = size / kHugePageSize;
+    made.used_.reset(new (std::nothrow) std::atomic<uint16_t>[made.count_]());
+    made.stopped_.reset(new (std::nothrow) std::atomic<bool>(false));
+    if (made.used_ && made.stopped_) return made;
+    return fail(
+        Error{"add guest memory", fmt::format("{:#x} bytes", size), "the host has no memory for its counters", ""});
+}
+
+void HugePages::note_used(uint64_t offset, unsigned pages) const {
+    constexpr unsigned kEnough = 64;
+    const uint64_t number = offset / kHugePageSize;
+    if (number >= count_ || stopped_->load(std::memory_order_relaxed)) return;
+    const unsigned before = used_[number].load(std::memory_order_relaxed);
+    if (before >= kEnough) return;
+    const unsigned others = used_[number].fetch_add(static_cast<uint16_t>(pages), std::memory_order_relaxed);
+    if (others >= kEnough || others + pages < kEnough) return;
+    // Without a huge page to be had everything goes on as it is; a kernel that cannot need not be asked again.
+    if (::madvise(host_ + number * kHugePageSize, kHugePageSize, kCollapse) != 0 && errno == EINVAL) stop();
+}
+
+}  // namespace doppel::memory
