@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <array>
 
+#include "storage/at_once.h"
+
 namespace doppel::storage {
 
 bool BlockDevice::inside(uint64_t offset, uint64_t length) const {
@@ -56,14 +58,16 @@ Task<Result<>> BlockDevice::resize(uint64_t, Preallocation) {
 
 Task<Status> write_zeroes_as_data(BlockDevice& device, uint64_t offset, uint64_t length) {
     static constexpr std::array<uint8_t, 65536> kZeroes{};
-    while (length > 0) {
-        const uint64_t piece = std::min<uint64_t>(length, kZeroes.size());
-        const Status status = co_await device.write(offset, Buffers(std::span(kZeroes).first(piece)));
-        if (!status.ok()) co_return status;
-        offset += piece;
-        length -= piece;
-    }
-    co_return kOk;
+    constexpr size_t kParts = 16, kAtOnce = 4;
+    constexpr uint64_t kPiece = kParts * kZeroes.size();
+    // The same zeroes again and again: they are only read.
+    std::array<iovec, kParts> parts;
+    parts.fill({const_cast<uint8_t*>(kZeroes.data()), kZeroes.size()});
+    auto one = [&](size_t i) {
+        const uint64_t size = std::min(kPiece, length - i * kPiece);
+        return device.write(offset + i * kPiece, Buffers(std::span<const iovec>(parts)).slice(0, size));
+    };
+    co_return co_await for_each_at_once((length + kPiece - 1) / kPiece, kAtOnce, one);
 }
 
 }  // namespace doppel::storage

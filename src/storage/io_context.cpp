@@ -25,6 +25,8 @@ Result<std::unique_ptr<IoContext>> IoContext::create(EventLoop* loop, const IoCo
     const Clock& clock = loop != nullptr ? loop->clock() : options.clock != nullptr ? *options.clock : host_clock();
     std::unique_ptr<IoContext> context(new IoContext(loop, std::move(engine), clock));
     if (loop != nullptr) {
+        // A confined process could not start them later.
+        if (context->engine_->name() == "io_uring") context->has_callers();
         DOPPEL_CHECK(loop->watch(context->engine_->readiness(), EPOLLIN,
                                  [self = context.get()](uint32_t) { self->resume_completed(); }));
     }
@@ -47,8 +49,13 @@ IoOperation IoContext::read(int fd, uint64_t offset, std::span<const iovec> part
     return {.context = this, .kind = IoOperation::Kind::kRead, .fd = fd, .offset = offset, .parts = parts};
 }
 
-IoOperation IoContext::write(int fd, uint64_t offset, std::span<const iovec> parts) {
-    return {.context = this, .kind = IoOperation::Kind::kWrite, .fd = fd, .offset = offset, .parts = parts};
+IoOperation IoContext::write(int fd, uint64_t offset, std::span<const iovec> parts, bool blocking) {
+    return {.context = this,
+            .kind = IoOperation::Kind::kWrite,
+            .fd = fd,
+            .offset = offset,
+            .parts = parts,
+            .blocking = blocking};
 }
 
 IoOperation IoContext::data_sync(int fd) {
@@ -64,10 +71,10 @@ IoOperation IoContext::fallocate(int fd, int mode, uint64_t offset, uint64_t len
             .mode = mode};
 }
 
-// True where threads stand ready beside the ring.
-bool IoContext::calls_go_elsewhere() {
+// False where no threads could be started.
+bool IoContext::has_callers() {
     if (callers_) return true;
-    constexpr unsigned kThreads = 2;
+    constexpr unsigned kThreads = 4;
     auto made = make_thread_engine(kThreads);
     if (!made) return false;
     if (loop_ != nullptr &&
@@ -77,28 +84,31 @@ bool IoContext::calls_go_elsewhere() {
     return true;
 }
 
+void IoContext::submit() {
+    engine_->submit();
+    if (callers_) callers_->submit();
+}
+
 void IoContext::add(IoOperation& operation) {
-    if (operation.kind == IoOperation::Kind::kCall && engine_->name() == "io_uring") {
-        if (!calls_go_elsewhere()) {
-            operation.result = operation.call(operation.argument);
-            resume_in_turn(operation.task);
-            return;
-        }
-        under_way_++;
+    const bool is_call = operation.kind == IoOperation::Kind::kCall;
+    if (engine_->name() == "io_uring" && (is_call || operation.blocking) && has_callers()) {
         calls_under_way_++;
         callers_->add(operation);
-        callers_->submit();
+    } else if (engine_->name() == "io_uring" && is_call) {
+        operation.result = operation.call(operation.argument);
+        resume_in_turn(operation.task);
         return;
+    } else {
+        engine_->add(operation);
     }
     under_way_++;
-    engine_->add(operation);
     // What one callback asks for goes to the kernel together.
     if (loop_ == nullptr || resuming_ || submission_posted_) return;
     submission_posted_ = true;
     loop_->post([this, alive = alive_] {
         if (!*alive) return;
         submission_posted_ = false;
-        engine_->submit();
+        submit();
     });
 }
 
@@ -129,11 +139,11 @@ size_t IoContext::take(bool wait, std::optional<uint64_t> nanoseconds) {
 void IoContext::resume_completed() {
     // Bounded, so that busy disks do not keep the loop from its other descriptors.
     constexpr int kRounds = 4;
-    for (int i = 0; i < kRounds && take(false, std::nullopt) > 0; i++) engine_->submit();
+    for (int i = 0; i < kRounds && take(false, std::nullopt) > 0; i++) submit();
 }
 
 bool IoContext::step(bool wait) {
-    engine_->submit();
+    submit();
     if (under_way_ == 0 && timers_.empty()) return false;
     std::optional<uint64_t> limit;
     if (!timers_.empty()) {

@@ -35,7 +35,8 @@ class IoOperation {
     uint64_t offset = 0;
     uint64_t length = 0;  // kFallocate
     std::span<const iovec> parts = {};
-    int mode = 0;  // kFallocate's
+    int mode = 0;           // kFallocate's
+    bool blocking = false;  // kWrite: the file system would have the kernel's own threads wait, one behind the other
     int (*call)(void*) = nullptr;
     void* argument = nullptr;
     int result = 0;
@@ -77,7 +78,7 @@ class IoContext {
 
     // At most kMaxParts parts.
     IoOperation read(int fd, uint64_t offset, std::span<const iovec> parts);
-    IoOperation write(int fd, uint64_t offset, std::span<const iovec> parts);
+    IoOperation write(int fd, uint64_t offset, std::span<const iovec> parts, bool blocking = false);
     IoOperation data_sync(int fd);
     IoOperation fallocate(int fd, int mode, uint64_t offset, uint64_t length);
     // `function`, a variable of the caller's, runs on another thread (or on this one, where none could be started) and
@@ -121,11 +122,12 @@ class IoContext {
     void resume_completed();
     void run_timers();
     size_t take(bool wait, std::optional<uint64_t> nanoseconds);
-    bool calls_go_elsewhere();
+    bool has_callers();
+    void submit();
 
     EventLoop* loop_;
     std::unique_ptr<IoEngine> engine_;
-    std::unique_ptr<IoEngine> callers_;  // threads for kCall beside io_uring, made when first needed
+    std::unique_ptr<IoEngine> callers_;  // threads beside io_uring, for what it does not do better
     const Clock* clock_;
     std::unique_ptr<EventLoop::Timer> alarm_;
     std::multimap<uint64_t, std::coroutine_handle<>> timers_;

@@ -3,8 +3,10 @@
 #include <fcntl.h>
 #include <linux/falloc.h>
 #include <linux/fs.h>
+#include <linux/magic.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 
 #include <algorithm>
 #include <array>
@@ -54,7 +56,14 @@ Result<> RawFile::find_size() {
     if (::fstat(fd(), &status) != 0) return fail(Error::system("open disk", name(), errno));
     regular_ = S_ISREG(status.st_mode);
     size_ = static_cast<uint64_t>(status.st_size);
-    if (regular_) return {};
+    if (regular_) {
+        // io_uring writes into the cache by itself where the file system can say that it would wait (Linux 6.0:
+        // XFS, 6.1: Btrfs). Elsewhere one kernel thread a file does all, which several of our own do faster.
+        struct statfs system {};
+        writes_block_ =
+            ::fstatfs(fd(), &system) != 0 || (system.f_type != XFS_SUPER_MAGIC && system.f_type != BTRFS_SUPER_MAGIC);
+        return {};
+    }
     if (!S_ISBLK(status.st_mode))
         return fail(Error{"open disk", name(), "it is neither a file nor a block device", "name a disk"});
     if (::ioctl(fd(), BLKGETSIZE64, &size_) != 0) return fail(Error::system("find size of disk", name(), errno));
@@ -107,7 +116,7 @@ Task<Status> RawFile::do_write(uint64_t offset, Buffers from) {
 Task<Status> RawFile::write_part(uint64_t offset, std::span<uint8_t> from) {
     while (!from.empty()) {
         const iovec part{from.data(), from.size()};
-        const int put = co_await io_.write(fd(), offset, std::span(&part, 1));
+        const int put = co_await io_.write(fd(), offset, std::span(&part, 1), writes_block_);
         if (const auto failed = failure(put)) co_return *failed;
         if (put == 0) co_return kNoSpace;  // the end of a block device
         if (put < 0) continue;
@@ -122,7 +131,7 @@ Task<Status> RawFile::write_parts(uint64_t offset, Buffers from) {
     std::vector<iovec> parts;
     for (uint64_t done = 0; done < from.size();) {
         collect(from, done, parts);
-        const int put = co_await io_.write(fd(), offset + done, parts);
+        const int put = co_await io_.write(fd(), offset + done, parts, writes_block_);
         if (const auto failed = failure(put)) co_return *failed;
         if (put == 0) co_return kNoSpace;
         if (put < 0) continue;

@@ -55,6 +55,7 @@ class RawFile : public BlockDevice {
     std::filesystem::path path_;
     RawOptions options_;
     bool regular_ = true;
+    bool writes_block_ = false;  // see IoOperation::blocking
     uint64_t size_ = 0;
     bool zeroes_ranges_ = true, punches_holes_ = true;  // until the file system says that it cannot
 };

@@ -338,7 +338,7 @@ def long_ten_thousand_killed_writers_lose_nothing():
 
 
 def test_threads_serve_where_io_uring_does_not():
-    os.environ["DOPPEL_STORAGE_THREADS"] = "1"
+    os.environ["DOPPEL_STORAGE_THREADS"] = "4"
     for kind in ("plain", "extended_backing", "external"):
         same_operations(kind, 77, 80)
 

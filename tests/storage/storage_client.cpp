@@ -8,7 +8,7 @@
 //   storage_client bench FILE read|write DEPTH COUNT STEP SIZE    requests at offsets STEP apart, round the disk; says
 //   the
 //                                           seconds that they took
-// DOPPEL_STORAGE_THREADS=1 has threads instead of io_uring.
+// DOPPEL_STORAGE_THREADS=N has N threads instead of io_uring.
 #include <fmt/format.h>
 
 #include <chrono>
@@ -42,7 +42,12 @@ struct Client {
     disk::Disk disk;
 
     Client(const char* path, bool writable) {
-        auto made = IoContext::create(nullptr, {.allow_uring = std::getenv("DOPPEL_STORAGE_THREADS") == nullptr});
+        IoContextOptions options;
+        if (const char* threads = std::getenv("DOPPEL_STORAGE_THREADS")) {
+            options.allow_uring = false;
+            options.threads = static_cast<unsigned>(std::strtoul(threads, nullptr, 10));
+        }
+        auto made = IoContext::create(nullptr, options);
         if (!made) die(made.error());
         io = std::move(*made);
         auto opened = io->run(disk::open_disk(*io, path, {.writable = writable}));

@@ -2,6 +2,8 @@
 // the last flush. What was flushed is there, and the image can be used and mended.
 #include <gtest/gtest.h>
 
+#include <ostream>
+
 #include "storage/qcow2/image_testing.h"
 
 namespace doppel::storage::qcow2 {
@@ -15,6 +17,10 @@ struct Case {
     CreateOptions options;
     bool backing = false;
 };
+
+void PrintTo(const Case& one, std::ostream* out) {
+    *out << one.name;
+}
 
 std::vector<Case> cases() {
     const CreateOptions plain{.size = 2 << 20, .cluster_size = 4096};

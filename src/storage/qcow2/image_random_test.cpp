@@ -1,6 +1,8 @@
 // Random operations on images of every kind, compared with a plain model, one by one and many at once.
 #include <gtest/gtest.h>
 
+#include <ostream>
+
 #include "storage/qcow2/compression.h"
 #include "storage/qcow2/image_testing.h"
 
@@ -18,6 +20,10 @@ CreateOptions with(const std::function<void(CreateOptions&)>& change) {
     CreateOptions options{.size = (4 << 20) + 1536, .cluster_size = 4096};
     change(options);
     return options;
+}
+
+void PrintTo(const Case& one, std::ostream* out) {
+    *out << one.name;
 }
 
 std::vector<Case> cases() {
