@@ -3,14 +3,14 @@
 #include <algorithm>
 #include <array>
 #include <cstring>
-#include <ctime>
 #include <utility>
 
 #include "base/byte_order.h"
 #include "base/hash.h"
 #include "cpu/translate/front_end.h"
 #include "cpu/translate/hart_layout.h"
-#include "cpu/translate/loop_region.h"
+#include "cpu/translate/thread_time.h"
+#include "cpu/translate/traced_code.h"
 
 namespace doppel::cpu::translate {
 
@@ -20,41 +20,6 @@ namespace x86 = doppel::translate::x86;
 namespace {
 
 constexpr uint64_t kPageMask = ~(memory::kPageSize - 1);
-
-// Of the calling thread's processor time.
-uint64_t thread_nanoseconds() {
-    timespec now{};
-    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
-    constexpr uint64_t kSecond = 1'000'000'000;
-    return static_cast<uint64_t>(now.tv_sec) * kSecond + static_cast<uint64_t>(now.tv_nsec);
-}
-
-void note_host_code(TracedTranslation& traced, const x86::Compiled& compiled, const x86::Placed& placed) {
-    const std::span<const uint8_t> code(compiled.code);
-    auto part = [](std::span<const uint8_t> bytes, const uint8_t* at) {
-        return TracedTranslation::HostCode{{bytes.begin(), bytes.end()}, reinterpret_cast<uint64_t>(at)};
-    };
-    traced.host_code = {part(code.first(compiled.cold_at), placed.hot),
-                        part(code.subspan(compiled.cold_at), placed.cold)};
-}
-
-// Adds a block to what is traced; `host` is the code of all.
-void note(TracedTranslation& traced, const doppel::translate::Block& block, uint64_t pc, std::span<const uint8_t> guest,
-          const x86::Compiled& compiled, const x86::Placed& placed) {
-    traced.blocks.push_back({pc, {guest.begin(), guest.end()}, doppel::translate::print(block)});
-    note_host_code(traced, compiled, placed);
-}
-
-void note(TracedTranslation& traced, const stored_code::Unit& unit, uint64_t page_address,
-          const x86::Compiled& compiled, const x86::Placed& placed) {
-    traced.is_loaded = true;
-    std::span<const uint8_t> guest = unit.guest;
-    for (const stored_code::Part& part : unit.parts) {
-        traced.blocks.push_back({page_address + part.offset, {guest.begin(), guest.begin() + part.bytes}, {}});
-        guest = guest.subspan(part.bytes);
-    }
-    note_host_code(traced, compiled, placed);
-}
 
 // Others may execute the jump meanwhile: one store.
 void store_displacement(uint8_t* writable, int32_t value) {
@@ -72,6 +37,7 @@ CodeCache::CodeCache(CodeMemory memory, std::shared_ptr<StoredCode> stored)
     : memory_(std::move(memory)), thunks_(x86::make_thunks(hart_layout())), stored_(std::move(stored)) {
     thunk_base_ = memory_.place(thunks_.code);
     kept_ = memory_.used();
+    loop_compiler_ = std::jthread([this](const std::stop_token& stop) { compile_loops(stop); });
 }
 
 void CodeCache::join(Participant& participant) {
@@ -249,61 +215,6 @@ const uint8_t* CodeCache::compile(const memory::Region& region, uint64_t physica
     blocks_[made->key] = made.get();
     page.blocks.push_back(std::move(made));
     return entry;
-}
-
-void CodeCache::translate_loop(const memory::Region& region, uint64_t physical, CodeMode mode,
-                               TracedTranslation* traced) {
-    std::lock_guard guard(lock_);
-    auto found = blocks_.find(key_of(physical, mode));
-    if (found == blocks_.end() || found->second->entry == nullptr || flush_wanted_.load()) return;
-    if (std::exchange(found->second->is_loop_known, true) || !found->second->regions.empty()) return;
-    CodePage& page = pages_[physical & kPageMask];
-    if (page.region != &region || page.refused) return;
-    uint64_t start = thread_nanoseconds();
-    compile_loop(page, physical, mode, traced);
-    statistics_.nanoseconds += thread_nanoseconds() - start;
-}
-
-void CodeCache::compile_loop(CodePage& page, uint64_t physical, CodeMode mode, TracedTranslation* traced) {
-    uint64_t page_address = physical & kPageMask;
-    std::array<uint8_t, memory::kPageSize> copy;
-    std::memcpy(copy.data(), page.region->host + (page_address - page.region->base), copy.size());
-    auto loop = find_loop(copy, static_cast<uint16_t>(physical - page_address), mode);
-    if (!loop) return;
-    std::vector<doppel::translate::Block> blocks;
-    std::vector<stored_code::Part> parts;
-    for (const RecordedBlock& recorded : loop->blocks) {
-        parts.push_back({recorded.block.start(), static_cast<uint16_t>(recorded.bytes)});
-    }
-    for (RecordedBlock& recorded : loop->blocks) blocks.push_back(std::move(recorded.block));
-    x86::Emitter emitter(hart_layout(), loop->mapping);
-    x86::Compiled compiled = emitter.compile(blocks);
-    if (!compiled.ok) return;
-    const x86::Placed code = x86::place(memory_, compiled);
-    if (code.hot == nullptr) {
-        flush_wanted_.store(true);
-        return;
-    }
-    regions_++;
-    for (size_t i = 0; i < blocks.size(); i++) {
-        NativeBlock better{};
-        better.physical = page_address + blocks[i].start();
-        better.key = key_of(better.physical, mode);
-        better.bytes = loop->blocks[i].bytes;
-        better.hash = hash64(std::span(copy).subspan(blocks[i].start(), better.bytes));
-        better.entry = code.address(compiled.entries[i]);
-        better.regions = {regions_};
-        if (traced != nullptr) {
-            note(*traced, blocks[i], better.physical, std::span(copy).subspan(blocks[i].start(), better.bytes),
-                 compiled, code);
-        }
-        replace(page, better);
-    }
-    if (stored_) {
-        stored_->note(copy, static_cast<uint16_t>(physical - page_address), mode, true, std::move(parts));
-    }
-    statistics_.regions++;
-    statistics_.host_bytes += compiled.code.size();
 }
 
 // Whoever comes to the block's old code goes on to the new one from there. A block of a region keeps its code, as only

@@ -5,10 +5,15 @@
 // before (`Participant::seen`) makes the page suspect until it has dropped it.
 #pragma once
 
+#include <array>
 #include <atomic>
+#include <condition_variable>
+#include <deque>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <set>
+#include <thread>
 #include <unordered_map>
 #include <vector>
 
@@ -43,7 +48,7 @@ struct Participant {
     std::atomic<uint64_t> seen{0};       // code pages for which it has dropped its write entries
 };
 
-// Thread-safe. Lock order: `lock_` is a leaf.
+// Thread-safe. Lock order: `lock_` is a leaf; its own thread takes it between compilations only.
 class CodeCache {
   public:
     // `stored`: what was translated before, and notes of what is translated now; null: neither.
@@ -69,9 +74,12 @@ class CodeCache {
                              TracedTranslation* traced = nullptr);
     // The jump at `site` leads to the code for `physical` from now on.
     void link(uint8_t* site, uint64_t physical, CodeMode mode);
-    // The block at `physical` is where time is spent: the loop around it, if there is one, is compiled as one.
+    // The block at `physical` is where time is spent: the loop around it, if there is one, is compiled as one, by a
+    // thread of the cache's own; at once, when it is traced.
     void translate_loop(const memory::Region& region, uint64_t physical, CodeMode mode,
                         TracedTranslation* traced = nullptr);
+    // Waits until all loops are compiled.
+    void finish_loops();
     // Drops what memory does not hold any more. At fence.i. How much was ever dropped: code that was found before is
     // still right when that has not changed.
     uint64_t compare_written();
@@ -113,7 +121,21 @@ class CodeCache {
         std::vector<std::unique_ptr<NativeBlock>> blocks;
     };
 
+    // A loop to be compiled.
+    using PageCopy = std::array<uint8_t, memory::kPageSize>;
+    struct LoopJob {
+        const memory::Region* region;
+        uint64_t physical;  // of the block in it
+        CodeMode mode;
+        uint64_t generation;
+        PageCopy page;
+    };
+    struct CompiledLoop;
+
     CodeCache(doppel::translate::CodeMemory memory, std::shared_ptr<StoredCode> stored);
+    void compile_loops(const std::stop_token& stop);
+    static std::optional<CompiledLoop> compile(const LoopJob& job);
+    void install(const LoopJob& job, const CompiledLoop& made, TracedTranslation* traced);
     bool settled(const CodePage& page) const;
     void drop(NativeBlock& block);
     bool holds(const CodePage& page, const NativeBlock& block) const;
@@ -123,7 +145,6 @@ class CodeCache {
     void install(CodePage& page, uint64_t page_address, CodeMode mode, const stored_code::Unit& unit,
                  const doppel::translate::x86::Placed& code);
     const uint8_t* compile(const memory::Region& region, uint64_t physical, CodeMode mode, TracedTranslation* traced);
-    void compile_loop(CodePage& page, uint64_t physical, CodeMode mode, TracedTranslation* traced);
     void replace(CodePage& page, const NativeBlock& better);
     void drop_changed(CodePage& page);
     void flush_if_possible();
@@ -156,6 +177,11 @@ class CodeCache {
     std::atomic<bool> flush_wanted_{false};
     CacheStatistics statistics_;
     std::shared_ptr<StoredCode> stored_;
+
+    std::deque<LoopJob> loop_jobs_;
+    bool compiles_loop_ = false;
+    std::condition_variable_any loop_jobs_changed_;
+    std::jthread loop_compiler_;  // the last member: it uses the others
 };
 
 }  // namespace doppel::cpu::translate
