@@ -29,8 +29,9 @@ class Doppel:
         found = re.search(r"--engine (\S+)", text)
         return [name for name in found.group(1).split("|") if name != "auto"] if found else []
 
-    def bare_metal(self, elf, memory_mib):
-        return [self.program, "run", *self.options, "--memory", f"{memory_mib}M", "--firmware", elf]
+    def bare_metal(self, elf, memory_mib, has_vectors=False):
+        vectors = ["--vlen", "128"] if has_vectors else []
+        return [self.program, "run", *self.options, *vectors, "--memory", f"{memory_mib}M", "--firmware", elf]
 
     def machine(self, kernel, initrd, append, memory_mib):
         return [self.program, "run", *self.options, "--memory", f"{memory_mib}M", "--kernel", kernel, "--initrd", initrd,
@@ -56,8 +57,9 @@ class Qemu:
         return [self.program, "-M", "virt", "-smp", "1", "-m", str(memory_mib), "-display", "none", "-serial", "stdio", "-monitor",
                 "none"]
 
-    def bare_metal(self, elf, memory_mib):
-        return [*self._command(memory_mib), "-bios", elf]
+    def bare_metal(self, elf, memory_mib, has_vectors=False):
+        vectors = ["-cpu", "rv64,v=true,vlen=128"] if has_vectors else []
+        return [*self._command(memory_mib), *vectors, "-bios", elf]
 
     def machine(self, kernel, initrd, append, memory_mib):
         return [*self._command(memory_mib), "-kernel", kernel, "-initrd", initrd, "-append", append]

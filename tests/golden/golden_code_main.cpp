@@ -10,6 +10,7 @@
 #include <iterator>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "cpu/translate/front_end.h"
 #include "cpu/translate/hart_layout.h"
@@ -54,42 +55,55 @@ x86::Layout layout() {
     return made;
 }
 
-// Empty: not for translated code.
-std::string text_of(InstructionId id, uint32_t operands) {
+// An instruction and its code; empty: not for translated code.
+struct Golden {
+    std::string instruction, code;
+};
+Golden golden_of(InstructionId id, uint32_t operands) {
     const isa::riscv::InstructionInfo& info = isa::riscv::info(id);
     const uint32_t bits = (operands & ~info.mask) | info.match;
-    if (isa::riscv::decode(bits).id != id) return "";
+    if (isa::riscv::decode(bits).id != id) return {};
     std::array<uint8_t, 4096> page{};
     for (unsigned i = 0; i < info.length; i++) page[kOffset + i] = static_cast<uint8_t>(bits >> 8 * i);
     auto recorded = cpu::translate::record_block(page, kOffset, {.float_enabled = true});
-    if (!recorded) return "";
-    // Where helpers lie differs from build to build.
-    for (translate::Node& node : recorded->block.nodes) {
-        if (node.operation == Operation::kCall || node.operation == Operation::kCallFloat) node.imm = 0x1000;
+    if (!recorded) return {};
+    // Where helpers lie differs from build to build, and what those of vectors are told of their operands from
+    // instruction to instruction.
+    std::vector<translate::Node>& nodes = recorded->block.nodes;
+    for (translate::Node& node : nodes) {
+        if (node.operation >= Operation::kCall && node.operation <= Operation::kSystem) node.imm = 0x1000;
+        if (info.extension == "V" && node.operation == Operation::kSystem && node.c != 0) nodes[node.c].imm = 0x2000;
     }
     constexpr x86::HostFeatures kHost{.bmi2 = true, .fma = true, .lzcnt = true, .tzcnt = true, .popcnt = true};
     const x86::Layout distances = layout();
     x86::Emitter emitter(distances, x86::canonical_mapping(), kHost);
     x86::Compiled compiled = emitter.compile({&recorded->block, 1});
-    std::string text = fmt::format("{}\n", isa::riscv::disassemble(bits, kOffset));
-    if (!compiled.ok) return text + "    not compiled\n";
+    Golden made{fmt::format("{}\n", isa::riscv::disassemble(bits, kOffset)), ""};
+    if (!compiled.ok) made.code = "    not compiled\n";
     for (const auto& line : machine::trace::host_lines(compiled.code, 0)) {
-        text += fmt::format("    {:03x}  {}\n", line.address, line.text);
+        made.code += fmt::format("    {:03x}  {}\n", line.address, line.text);
     }
-    return text;
+    return made;
 }
 
 std::string all() {
-    std::string text =
-        "# The host code of each guest instruction, with one behind it that is left to the interpreter.\n";
+    std::vector<Golden> found;
     for (size_t i = 0; i + 1 < isa::riscv::kInstructionCount; i++) {
         if (kCompressed[i]) continue;
-        std::string one;
+        Golden one;
         for (uint32_t operands : kOperands) {
-            if (one.empty()) one = text_of(static_cast<InstructionId>(i), operands);
+            if (one.code.empty()) one = golden_of(static_cast<InstructionId>(i), operands);
         }
-        if (!one.empty()) text += "\n" + one;
+        if (one.code.empty()) continue;
+        auto same =
+            std::find_if(found.begin(), found.end(), [&](const Golden& other) { return other.code == one.code; });
+        same == found.end() ? found.push_back(one) : void(same->instruction += one.instruction);
     }
+    std::string text =
+        "# The host code of each guest instruction, with one behind it that is left to the interpreter; once for all "
+        "that "
+        "have the same.\n";
+    for (const Golden& each : found) text += "\n" + each.instruction + each.code;
     return text;
 }
 

@@ -17,9 +17,11 @@ struct Registers {
     uint64_t mstatus = 0;  // its FS field says whether float registers changed
     uint8_t fflags = 0;
     isa::riscv::Reservation reservation;
+    isa::riscv::VectorState vector;  // means nothing while mstatus says that the unit is off
 
     void take(const isa::riscv::Hart& hart);
     void put(isa::riscv::Hart& hart) const;
+    bool has_vector() const { return (mstatus & isa::riscv::mstatus::kVs) != 0; }
 };
 
 // The accrued float flags and the FS field, each a bit that instructions set.
@@ -34,7 +36,7 @@ struct NamedValue {
     std::string name;
     uint64_t value;
 };
-// In an order that is always the same.
+// In an order that is always the same; the vector unit's are last, and only while it is on.
 std::vector<NamedValue> named_values(const Registers& registers);
 
 }  // namespace doppel::cpu::check

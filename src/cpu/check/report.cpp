@@ -74,7 +74,7 @@ class Description {
         add("Registers that differ are marked; others that changed, and pc, follow:\n  {:<18}{:<20}{:<20}{}\n", "",
             "before", "interpreter", "translated code");
         for (bool differing : {true, false}) {
-            for (size_t i = 0; i < before.size(); i++) {
+            for (size_t i = 0; i < std::min({before.size(), interpreted.size(), translated.size()}); i++) {
                 bool differs = interpreted[i].value != translated[i].value;
                 bool told = differs || before[i].value != interpreted[i].value || i == 0;
                 if (!told || differs != differing) continue;

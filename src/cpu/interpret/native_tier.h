@@ -39,6 +39,10 @@ class NativeHost {
     // Whether translated code that uses `tlb` may go on after that, if the tier itself knows nothing against it.
     virtual bool may_go_on(const SoftTlb& tlb) const = 0;
 
+    // Whether an instruction that translated code leaves to the interpreter must have done nothing of its own, where it
+    // may have begun otherwise (vstart).
+    virtual bool undoes() const = 0;
+
     // ---- For a tier that compares, while it runs.
 
     // hart.pc; nullopt: it is not for translated code, or a fetch fault was taken.

@@ -120,6 +120,7 @@ class Runner final : public Vcpu, public NativeHost, private isa::riscv::EngineH
     void drop_code_writes() override;
     std::optional<isa::riscv::SystemContext> begin_system(uint64_t pc, int64_t left) override;
     bool may_go_on(const SoftTlb& tlb) const override { return &tlb == data_tlb_ && !must_leave(); }
+    bool undoes() const override { return false; }
     std::optional<CodePlace> place() override;
     Interpreted interpret(uint64_t count, SoftTlb& tlb) override;
 

@@ -33,6 +33,11 @@ class RunnerMemory final : public isa::riscv::vector::VectorMemory {
         return memory_at(address) && memory_at(last);
     }
 
+    uint8_t* within_page(uint64_t address, uint64_t bytes, bool writes) override {
+        const auto size = static_cast<unsigned>(bytes);
+        return writes ? runner_.writable(address, size) : runner_.readable(address, size);
+    }
+
   private:
     // Devices are not memory: reading ahead there could have effects.
     bool memory_at(uint64_t address) {

@@ -34,7 +34,7 @@ std::optional<RecordedBlock> record_block(std::span<const uint8_t> page, uint16_
         uint32_t bits = load_le<uint16_t>(&page[at]);
         if (length == 4) bits |= uint32_t{load_le<uint16_t>(&page[at + 2])} << 16;
         isa::riscv::Decoded decoded = isa::riscv::decode(bits);
-        recorder.begin(static_cast<uint16_t>(at), length);
+        recorder.begin(static_cast<uint16_t>(at), length, isa::riscv::info(decoded.id).name);
         record(recorder, decoded.id, decoded.operands);
         at += length;
         count++;

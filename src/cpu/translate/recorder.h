@@ -1,9 +1,11 @@
 // Evaluates instruction definitions (isa/riscv/semantics.h) by recording them as intermediate representation.
 #pragma once
 
+#include <string_view>
 #include <utility>
 
 #include "cpu/translate/helpers.h"
+#include "cpu/translate/vector_calls.h"
 #include "isa/float/float.h"
 #include "isa/riscv/csr.h"
 #include "isa/riscv/decode.h"
@@ -34,7 +36,8 @@ class Recorder {
     Recorder(Builder& builder, CodeMode mode) : builder_(builder), mode_(mode) {}
 
     // The instruction at `offset` of the page, `length` bytes long, is recorded next.
-    void begin(uint16_t offset, unsigned length) {
+    void begin(uint16_t offset, unsigned length, std::string_view mnemonic) {
+        mnemonic_ = mnemonic;
         offset_ = offset;
         length_ = length;
         builder_.begin_instruction(offset);
@@ -171,12 +174,13 @@ class Recorder {
         }
     }
     template <auto Function, class K>
-    void vector(isa::riscv::vector::VectorOperands, Word<64>, Word<64>, K) {
-        illegal();
+    void vector(const isa::riscv::vector::VectorOperands& operands, Word<64> scalar, Word<64> stride, K k) {
+        k(call<&VectorHelper<Function>::call>(mnemonic_.starts_with("vf") || mnemonic_.starts_with("vmf"), scalar,
+                                              stride, constant<64>(packed(operands))));
     }
     template <auto Function, class K, class... Arguments>
-    void configure_vector(K, Arguments...) {
-        illegal();
+    void configure_vector(K k, Arguments... arguments) {
+        k(call<&ConfigureHelper<Function>::call>(false, arguments...));
     }
     void illegal() { end({.operation = Operation::kInterpret}); }
 
@@ -232,10 +236,17 @@ class Recorder {
     template <auto A, auto B>
     static constexpr bool is =
         std::is_same_v<std::integral_constant<decltype(A), A>, std::integral_constant<decltype(B), B>>;
+    // What may refuse.
+    template <auto Function, class... Words>
+    Word<64> call(bool uses_float, Words... words) {
+        return record<uint64_t>({.operation = Operation::kSystem,
+                                 .extra = static_cast<uint8_t>(uses_float ? 0 : 1),
+                                 .imm = helper_offset(Function)},
+                                words...);
+    }
     template <auto Function, class... Words>
     Word<64> call_system(Words... words) {
-        return record<uint64_t>({.operation = Operation::kSystem, .imm = helper_offset(&SystemHelper<Function>::call)},
-                                words...);
+        return call<&SystemHelper<Function>::call>(true, words...);
     }
     // Behind what may change what the code presumes.
     void resume() { end({.operation = Operation::kResume, .imm = next_offset()}); }
@@ -263,6 +274,7 @@ class Recorder {
     CodeMode mode_;
     uint16_t offset_ = 0;
     unsigned length_ = 0;
+    std::string_view mnemonic_;
     bool ended_ = false;
 };
 

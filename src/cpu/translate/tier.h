@@ -11,6 +11,7 @@
 #include "cpu/translate/hart_layout.h"
 #include "cpu/translate/helpers.h"
 #include "cpu/vcpu.h"
+#include "isa/riscv/vector.h"
 
 namespace doppel::cpu::translate {
 
@@ -82,6 +83,8 @@ class Tier final : public interpret::NativeTier {
     const void* fill(uint64_t* registers, const uint8_t* note);
     // For translated code: NativeState::refused and leaves say what became of it.
     uint64_t execute(SystemFunction function, const uint64_t* arguments);
+    uint64_t execute(isa::riscv::vector::VectorFunction& function, const isa::riscv::vector::VectorOperands& operands);
+    uint64_t finish(const isa::riscv::vector::VectorResult& result);
 
   private:
     using NativeState = doppel::translate::x86::NativeState;
@@ -104,6 +107,10 @@ class Tier final : public interpret::NativeTier {
     void forget_code();
     void settle();
     void show_tlb(interpret::SoftTlb& tlb);
+    // vector_calls.cpp
+    class VectorAccess;
+    uint8_t* host_memory(uint64_t address, uint64_t bytes, bool writes);  // nullptr: it is not for translated code
+    bool is_whole(isa::riscv::vector::VectorFunction& function, const isa::riscv::vector::VectorOperands& operands);
     void select_jumps();
     void accrue_flags();
     CodeMode mode() const;

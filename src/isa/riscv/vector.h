@@ -19,6 +19,9 @@ class VectorMemory {
     virtual bool store(uint64_t address, unsigned bytes, uint64_t value) = 0;
     // Whether a load would certainly go well; never traps.
     virtual bool loadable(uint64_t address, unsigned bytes) = 0;
+    // Host memory of so many bytes, 1 to a page, for one access as a whole, which will certainly go well. nullptr:
+    // there is none, or it is to be asked for by elements.
+    virtual uint8_t* within_page(uint64_t address, uint64_t bytes, bool writes) = 0;
 
   protected:
     ~VectorMemory() = default;

@@ -1,6 +1,7 @@
 // Loads and stores.
 // Source: RISC-V unprivileged manual, chapter "V", "Vector Loads and Stores"; "Exception Handling" for vstart.
 #include <bit>
+#include <cstring>
 
 #include "isa/riscv/vector_operation.h"
 
@@ -58,6 +59,33 @@ class Transfer {
 
 enum class Direction : uint8_t { kLoad, kStore };
 
+// By whole elements, in order: others may look on, and nothing is written twice.
+template <class T>
+void store_elements(uint8_t* to, const uint8_t* from, uint64_t count) {
+    for (uint64_t i = 0; i < count; i++) {
+        T value;
+        std::memcpy(&value, from + i * sizeof value, sizeof value);
+        std::memcpy(to + i * sizeof value, &value, sizeof value);
+    }
+}
+
+// All elements at once where they lie together in memory as they do in the registers. False: nothing was done.
+template <Direction direction>
+bool transfer_together(Operation& v, const VectorOperands& o, unsigned bytes) {
+    const uint64_t all = v.length() * bytes;
+    if (o.masked || o.fields != 1 || v.start() != 0 || all == 0) return false;
+    uint8_t* memory = v.memory().within_page(o.scalar, all, direction == Direction::kStore);
+    if (memory == nullptr) return false;
+    uint8_t* registers = v.bytes_of(o.vd);
+    if constexpr (direction == Direction::kLoad) {
+        std::memcpy(registers, memory, all);
+    } else {
+        with_width(kByteWidth + std::countr_zero(bytes),
+                   [&](auto zero) { store_elements<decltype(zero)>(memory, registers, v.length()); });
+    }
+    return true;
+}
+
 template <Direction direction, class Address>
 VectorResult transfer_all(Operation& v, Transfer& transfer, Address address) {
     for (uint64_t i = v.start(); i < v.length(); i++) {
@@ -86,6 +114,7 @@ VectorResult strided(VectorUnit& unit, const VectorOperands& o, uint64_t stride)
     Operation v(unit, o);
     Transfer transfer(v, o, o.width, check_data<direction>(v, o, o.width));
     if (!v.legal()) return Operation::illegal();
+    if (stride == transfer.bytes() && transfer_together<direction>(v, o, transfer.bytes())) return v.done();
     return transfer_all<direction>(v, transfer, [&](uint64_t i) { return o.scalar + i * stride; });
 }
 
@@ -150,6 +179,7 @@ VectorResult whole(VectorUnit& unit, const VectorOperands& o) {
     Operation v(unit, one_group);
     Transfer transfer(v, one_group, o.width, o.fields);
     v.set_length(uint64_t{o.fields} * v.register_bytes() / transfer.bytes());
+    if (transfer_together<direction>(v, one_group, transfer.bytes())) return v.done();
     return transfer_all<direction>(v, transfer, [&](uint64_t i) { return o.scalar + i * transfer.bytes(); });
 }
 

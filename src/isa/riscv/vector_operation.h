@@ -193,6 +193,8 @@ class Operation {
     void set(unsigned reg, uint64_t i, T value) {
         std::memcpy(at(reg, i * sizeof(T)), &value, sizeof value);
     }
+    // The registers of a group lie one behind the other.
+    uint8_t* bytes_of(unsigned reg) { return at(reg, 0); }
     template <class T>
     T second(uint64_t i) const {
         return get<T>(o_.vs2, i);

@@ -32,6 +32,11 @@ class FakeMemory final : public VectorMemory {
     }
     bool loadable(uint64_t address, unsigned bytes) override { return address + bytes <= limit; }
 
+    uint8_t* within_page(uint64_t address, uint64_t bytes, bool) override {
+        return has_pages && address + bytes <= limit ? &data.at(address) : nullptr;
+    }
+
+    bool has_pages = false;
     std::vector<uint8_t> data = std::vector<uint8_t>(1 << 16);
     uint64_t limit = 1 << 16;
 };
@@ -116,6 +121,33 @@ TEST_F(Vector, StoreThatTrapsLeavesTheRestUnstored) {
     EXPECT_EQ(hart.vector.vstart, 2u);
     EXPECT_EQ(memory.data[0x107], 0);
     EXPECT_EQ(memory.data[0x108], static_cast<uint8_t>(0x108 * 7 + 1));
+}
+
+TEST_F(Vector, ElementsThatLieTogetherGoTogether) {
+    memory.has_pages = true;
+    configured(3, kE32M1);
+    EXPECT_EQ(run(load_unit, {.vd = 1, .width = 5, .scalar = 0x101}), Outcome::kDone);
+    EXPECT_EQ(byte(1, 0), memory.data[0x101]);
+    EXPECT_EQ(byte(1, 11), memory.data[0x10c]);
+    EXPECT_EQ(byte(1, 12), 0) << "a tail element keeps its value";
+    EXPECT_EQ(run(store_unit, {.vd = 1, .width = 5, .scalar = 0x203}), Outcome::kDone);
+    EXPECT_EQ(memory.data[0x20e], memory.data[0x10c]);
+    EXPECT_EQ(memory.data[0x20f], static_cast<uint8_t>(0x20f * 7 + 1));
+    EXPECT_EQ(run(load_whole, {.vd = 2, .fields = 2, .width = 3, .scalar = 0x100}), Outcome::kDone);
+    EXPECT_EQ(byte(3, 15), memory.data[0x11f]);
+    // In two parts, and by elements where some are masked off.
+    hart.vector.vstart = 2;
+    EXPECT_EQ(run(load_unit, {.vd = 4, .width = 5, .scalar = 0x100}), Outcome::kDone);
+    EXPECT_EQ(byte(4, 7), 0);
+    EXPECT_EQ(byte(4, 8), memory.data[0x108]);
+    hart.vector.registers[0] = 0b101;
+    EXPECT_EQ(run(load_unit, {.vd = 5, .masked = true, .width = 5, .scalar = 0x100}), Outcome::kDone);
+    EXPECT_EQ(byte(5, 3), memory.data[0x103]);
+    EXPECT_EQ(byte(5, 4), 0);
+    EXPECT_EQ(byte(5, 8), memory.data[0x108]);
+    hart.vector.vl = 0;
+    EXPECT_EQ(run(load_unit, {.vd = 6, .width = 5, .scalar = 0x10000}), Outcome::kDone) << "no access";
+    EXPECT_EQ(byte(6, 0), 0);
 }
 
 TEST_F(Vector, FaultOnlyFirstShortensTheVectorInsteadOfTrapping) {

@@ -441,7 +441,8 @@ void Emitter::emit_call(ValueId id, const Node& at) {
         a_.mov(native(offsetof(NativeState, position), 4), imm(position()));
         a_.mov(native(offsetof(NativeState, budget)), gpq(reg::kBudget));
     }
-    a_.call(native(offsetof(NativeState, call_float)));
+    const bool plain = system && at.extra != 0 && !floats_live();
+    a_.call(native(plain ? offsetof(NativeState, call) : offsetof(NativeState, call_float)));
     if (system) {
         a_.cmp(native(offsetof(NativeState, refused), 4), imm(0));
         interpret_if(Condition::kNE);

@@ -128,6 +128,7 @@ struct alignas(16) NativeState {
     uint32_t refused = 0;        // by the last `system`: the interpreter is to execute it
     uint32_t leaves = 0;         // the last `system` wants `resume` to leave
     uint32_t zeroes_blocks = 0;  // whether `zeroing` goes on
+    const void* call = nullptr;  // a helper that does without floating point, while no float register is in use
 
     uint64_t pc() const { return page + (position & 0xffff); }
     unsigned not_executed() const { return position >> 16; }

@@ -61,7 +61,9 @@ class Maker {
         made.fill_float = begin();
         emit_fill(true);
         made.call_float = begin();
-        emit_call();
+        emit_call(true);
+        made.call = begin();
+        emit_call(false);
         const asmjit::CodeBuffer& buffer = holder_.textSection()->buffer();
         made.code.assign(buffer.data(), buffer.data() + buffer.size());
         return made;
@@ -179,13 +181,15 @@ class Maker {
         a_.ret();
     }
 
-    // helper(state, arguments, rounding), with the host's floating-point environment.
-    void emit_call() {
+    // helper(state, arguments, rounding), for one with floating point in the host's environment.
+    void emit_call(bool floats) {
         // Nine registers and the return address keep the stack aligned.
         for (int8_t number : kCallerSaved) a_.push(gpq(number));
-        save_floats();
-        a_.stmxcsr(native(offsetof(NativeState, guest_mxcsr), 4));
-        a_.ldmxcsr(native(offsetof(NativeState, host_mxcsr), 4));
+        if (floats) {
+            save_floats();
+            a_.stmxcsr(native(offsetof(NativeState, guest_mxcsr), 4));
+            a_.ldmxcsr(native(offsetof(NativeState, host_mxcsr), 4));
+        }
         a_.mov(x86::rdi, gpq(reg::kState));
         a_.lea(x86::rsi, native(offsetof(NativeState, arguments)));
         a_.mov(x86::rdx, native(offsetof(NativeState, arguments) + 24));
@@ -193,8 +197,11 @@ class Maker {
         a_.add(x86::rax, native(offsetof(NativeState, helper)));
         a_.call(x86::rax);
         a_.mov(native(offsetof(NativeState, result)), x86::rax);
-        a_.ldmxcsr(native(offsetof(NativeState, guest_mxcsr), 4));
-        restore_floats();
+        a_.mov(gpq(reg::kTlb), native(offsetof(NativeState, tlb)));  // it may have grown
+        if (floats) {
+            a_.ldmxcsr(native(offsetof(NativeState, guest_mxcsr), 4));
+            restore_floats();
+        }
         for (size_t i = kCallerSaved.size(); i-- > 0;) a_.pop(gpq(kCallerSaved[i]));
         a_.ret();
     }
@@ -233,6 +240,7 @@ void connect(NativeState& state, const Thunks& thunks, const uint8_t* base) {
     state.fill = base + thunks.fill;
     state.fill_float = base + thunks.fill_float;
     state.call_float = base + thunks.call_float;
+    state.call = base + thunks.call;
 }
 
 }  // namespace doppel::translate::x86

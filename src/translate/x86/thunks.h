@@ -22,7 +22,7 @@ struct Thunks {
     std::vector<uint8_t> code;
     uint32_t enter = 0;
     uint32_t exit_budget = 0, exit_lookup = 0, exit_link = 0, exit_interpret = 0, exit_access = 0, exit_resume = 0;
-    uint32_t fill = 0, fill_float = 0, call_float = 0;
+    uint32_t fill = 0, fill_float = 0, call_float = 0, call = 0;
 };
 
 Thunks make_thunks(const Layout& layout);
