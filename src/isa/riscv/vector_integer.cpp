@@ -1,5 +1,6 @@
 // Single-width integer arithmetic: addition, logic, shifts, minimum and maximum, extension, comparison, carries, moves.
 // Source: RISC-V unprivileged manual, chapter "V", "Vector Integer Arithmetic Instructions".
+#include "isa/riscv/vector_chunks.h"
 #include "isa/riscv/vector_operation.h"
 
 namespace doppel::isa::riscv::vector {
@@ -14,7 +15,7 @@ VectorResult binary(VectorUnit& unit, const VectorOperands& o, Op op) {
     if (!v.legal()) return Operation::illegal();
     with_width(v.width(), [&](auto zero) {
         using T = decltype(zero);
-        v.each([&](uint64_t i) { v.set(o.vd, i, static_cast<T>(op(v.second<T>(i), v.first<T>(i)))); });
+        each_element<T>(v, o, [&](T a, T b, T) { return op(a, b); });
     });
     return v.done();
 }

@@ -150,6 +150,31 @@ TEST_F(Vector, ElementsThatLieTogetherGoTogether) {
     EXPECT_EQ(byte(6, 0), 0);
 }
 
+TEST_F(Vector, ChunksEndWhereTheVectorDoes) {
+    constexpr uint64_t kE8M2 = 1;
+    configured(20, kE8M2);
+    std::vector<uint8_t>& registers = hart.vector.registers;
+    for (size_t i = 0; i < registers.size(); i++) registers[i] = static_cast<uint8_t>(i * 5 + 3);
+    const std::vector<uint8_t> before = registers;
+    const auto expect = [&](unsigned first, auto value) {
+        for (unsigned i = 0; i < 32; i++) {
+            const size_t at = size_t{16} * 4 + i;
+            EXPECT_EQ(registers[at], i < first || i >= 20 ? before[at] : static_cast<uint8_t>(value(i))) << i;
+        }
+        registers = before;
+    };
+    const auto in = [&](unsigned reg, unsigned i) { return before[size_t{16} * reg + i]; };
+    EXPECT_EQ(run(vadd, {.vd = 4, .vs1 = 6, .vs2 = 8}), Outcome::kDone);
+    expect(0, [&](unsigned i) { return in(8, i) + in(6, i); });
+    EXPECT_EQ(run(vsub, {.vd = 4, .vs2 = 4, .first = Source::kScalar, .scalar = 9}), Outcome::kDone);
+    expect(0, [&](unsigned i) { return in(4, i) - 9; });
+    EXPECT_EQ(run(vmacc, {.vd = 4, .vs1 = 6, .vs2 = 8}), Outcome::kDone);
+    expect(0, [&](unsigned i) { return in(8, i) * in(6, i) + in(4, i); });
+    hart.vector.vstart = 3;
+    EXPECT_EQ(run(vxor, {.vd = 4, .vs1 = 6, .vs2 = 8}), Outcome::kDone);
+    expect(3, [&](unsigned i) { return in(8, i) ^ in(6, i); });
+}
+
 TEST_F(Vector, FaultOnlyFirstShortensTheVectorInsteadOfTrapping) {
     configured(16, kE8M1);
     memory.limit = 0x105;
