@@ -36,6 +36,7 @@ constexpr std::array kMachineOptions{std::string_view("--kernel"),
                                      std::string_view("--trace"),
                                      std::string_view("--flash"),
                                      std::string_view("--code-cache"),
+                                     std::string_view("--translate-without"),
                                      std::string_view("--stats"),
                                      std::string_view("--translation-cache"),
                                      std::string_view("--translation-cache-size")};
@@ -173,6 +174,13 @@ Result<> choose_engine(const Arguments& arguments, Plan& plan) {
         if (chosen == "interpret")
             return fail(Error::usage("--code-cache", "does not apply to --engine interpret", "leave one of them out"));
         DOPPEL_TRY(plan.specification.code_cache, parse_size(*size, "--code-cache"));
+    }
+    if (const auto list = arguments.value("--translate-without")) {
+        if (chosen == "interpret")
+            return fail(
+                Error::usage("--translate-without", "does not apply to --engine interpret", "leave one of them out"));
+        if (list->empty()) return fail(Error::usage("--translate-without", "its value is empty"));
+        DOPPEL_TRY(plan.specification.techniques, machine::techniques_from(*list));
     }
     DOPPEL_CHECK(choose_translation_cache(arguments, chosen == "interpret", plan.specification));
     const bool traces_translations = std::ranges::any_of(

@@ -118,6 +118,10 @@ TEST_F(PlanTest, ChecksRangesBeforeAnImageIsMade) {
     EXPECT_THAT(usage({"--engine", "translate", "--code-cache", "2G", "tiny"}), HasSubstr("--code-cache"));
     EXPECT_THAT(usage({"--engine", "translate", "--code-cache", "some", "tiny"}), HasSubstr("--code-cache"));
     EXPECT_THAT(usage({"--engine", "interpret", "--code-cache", "8M", "tiny"}), HasSubstr("does not apply"));
+    EXPECT_THAT(usage({"--engine", "interpret", "--translate-without", "links", "tiny"}), HasSubstr("does not apply"));
+    EXPECT_THAT(usage({"--engine", "translate", "--translate-without", "links,speed", "tiny"}),
+                HasSubstr("links,speed is no list of techniques; give all, or some of windows, "));
+    EXPECT_THAT(usage({"--engine", "translate", "--translate-without", "", "tiny"}), HasSubstr("its value is empty"));
     EXPECT_THAT(usage({"--engine", "interpret", "--translation-cache", "off", "tiny"}), HasSubstr("does not apply"));
     EXPECT_THAT(usage({"--engine", "interpret", "--translation-cache-size", "8M", "tiny"}),
                 HasSubstr("does not apply"));

@@ -18,6 +18,8 @@ constexpr std::array kRunOptions{
     Option{"--translation-cache", 0, "DIR|off",
            "where translated code is kept for later machines (in the user's cache)"},
     Option{"--translation-cache-size", 0, "SIZE", "what all of it may take there, from 1M (256M)"},
+    Option{"--translate-without", 0, "all|NAME[,...]",
+           "techniques of the translator to do without, to measure them; a wrong NAME lists them"},
     Option{"--cpus", 0, "N", "processors, 1 to 16 (1)"},
     Option{"--vlen", 0, "BITS", "vector registers of 128, 256, 512 or 1024 bits; 0 is no vector unit (0)"},
     Option{"--memory", 0, "SIZE", "memory: a number with K, M, G or T, from 16M (512M)"},

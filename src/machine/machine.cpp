@@ -33,7 +33,8 @@ Result<std::unique_ptr<cpu::Engine>> make_engine(const Specification& specificat
     std::unique_ptr<cpu::Engine> interpreter = std::make_unique<cpu::interpret::Interpreter>();
     if (specification.engine == EngineChoice::kInterpret) return interpreter;
 #if DOPPEL_TRANSLATE
-    cpu::translate::Translator::Options options{.cache_bytes = specification.code_cache};
+    cpu::translate::Translator::Options options{.cache_bytes = specification.code_cache,
+                                                .techniques = specification.techniques};
     if (translations != nullptr) options.stored = translations->code();
     if (specification.engine == EngineChoice::kCheck) {
         auto tell = [](const std::string& difference) { write_past_progress(difference); };
@@ -71,6 +72,7 @@ Result<> Machine::build() {
         DOPPEL_TRY(file_remover_, sandbox::FileRemover::start());
     }
     DOPPEL_CHECK(memory_.add_region(riscv64::map::kRam, ram_size()));
+    if (!specification_.techniques.huge_pages) memory_.stop_huge_pages();
     DOPPEL_CHECK(memory_.add_region(riscv64::map::kBootRom, riscv64::map::kBootRomSize, /*writable=*/false));
     DOPPEL_CHECK(add_flash());
     DOPPEL_TRY(loop_, EventLoop::create());

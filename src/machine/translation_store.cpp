@@ -34,6 +34,7 @@ struct Keeper {
     stored_code::Identity identity;
     uint64_t limit;  // bytes
     bool confined;
+    translate::Techniques techniques;
 };
 
 std::string absolute(const std::string& path) {
@@ -71,7 +72,7 @@ Result<> keep(const Keeper& keeper, int link, int notes) {
     }
     DOPPEL_TRY(const std::vector<uint8_t> content,
                read_whole(notes, "notes", 2 * StoredCode::kMaxNotes, "keep translations"));
-    return keeper.folder.save(keeper.identity, cpu::translate::read_notes(content), keeper.limit);
+    return keeper.folder.save(keeper.identity, cpu::translate::read_notes(content, keeper.techniques), keeper.limit);
 }
 
 // The other process: signals and descriptors of the machine are none of its business, but for standard error.
@@ -112,7 +113,7 @@ struct Pipe {
 std::unique_ptr<TranslationStore> TranslationStore::open(const Specification& specification) {
     if (specification.translation_cache.empty() || specification.engine == EngineChoice::kInterpret) return nullptr;
     const auto configuration = cpu::translate::stored_configuration(
-        fmt::format("{}, vlen {}", name_of(specification.arch), specification.vlen));
+        fmt::format("{}, vlen {}", name_of(specification.arch), specification.vlen), specification.techniques);
     if (!configuration) {
         log_warning("translations are not kept: this program was linked without a build ID");
         return nullptr;
@@ -120,7 +121,8 @@ std::unique_ptr<TranslationStore> TranslationStore::open(const Specification& sp
     const Keeper keeper{stored_code::Folder(absolute(specification.translation_cache)),
                         {*configuration, guest_of(specification)},
                         specification.translation_cache_size,
-                        specification.sandbox};
+                        specification.sandbox,
+                        specification.techniques};
     auto file = keeper.folder.open(keeper.identity);
     if (!file) log_warning("{}", file.error().message());
     // What is compared is translated before it runs the first time: most of it is not worth keeping.

@@ -117,6 +117,10 @@ Result<> GuestMemory::add_region(uint64_t base, uint64_t size, bool writable) {
     return {};
 }
 
+void GuestMemory::stop_huge_pages() {
+    for (const auto& region : regions_) region->huge_pages.stop();
+}
+
 Result<const Region*> GuestMemory::add_code_region(uint64_t base, uint64_t size) {
     return add({base, size, false, true, false});
 }

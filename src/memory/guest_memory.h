@@ -77,6 +77,9 @@ class GuestMemory {
     // The same as add_region, with the content of a frozen generation, copy-on-write. All of its ranges or none.
     Result<> add_generation(const Generation& generation);
 
+    // The memory that there is stays in the host's small pages.
+    void stop_huge_pages();
+
     // False, and nothing copied, unless the whole range lies in one region. `write` marks pages dirty, and writes ROM
     // too.
     [[nodiscard]] bool read(uint64_t address, std::span<uint8_t> to) const;

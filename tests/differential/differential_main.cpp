@@ -27,6 +27,7 @@ struct Options {
     std::string qemu;
     std::string engine = "interpret";
     unsigned vector_bits = 0;
+    std::string without;
 };
 
 Sequence sequence_number(const Options& options, uint64_t number) {
@@ -99,9 +100,15 @@ int run(int argc, char** argv) {
     app.add_option("--vlen", options.vector_bits, "Vector instructions too, with registers of so many bits")
         ->check(CLI::IsMember({0, 128, 256, 512, 1024}))
         ->capture_default_str();
+    app.add_option("--without", options.without, "Techniques of the translator that are switched off: all, or some");
     CLI11_PARSE(app, argc, argv);
 
-    auto engine = engine_by_name(options.engine);
+    const auto techniques = translate::techniques_without(options.without);
+    if (!techniques) {
+        fmt::print(stderr, "differential: {}: not all are among {}\n", options.without, translate::technique_names());
+        return 2;
+    }
+    auto engine = engine_by_name(options.engine, *techniques);
     if (engine == nullptr) {
         fmt::print(stderr, "differential: no engine is called {}\n", options.engine);
         return 2;

@@ -115,32 +115,43 @@ constexpr size_t kCacheBytes = size_t{64} << 20;
 // Each program is another machine, and so has a code cache of its own; all of it is translated before it runs.
 class FreshTranslator final : public cpu::Engine {
   public:
+    explicit FreshTranslator(const translate::Techniques& techniques) : techniques_(techniques) {}
     std::string_view name() const override { return "translate"; }
     std::unique_ptr<cpu::Vcpu> make_vcpu(const cpu::VcpuParts& parts) const override {
-        auto engine = cpu::translate::Translator::create({.cache_bytes = kCacheBytes, .hot = 0});
+        auto engine =
+            cpu::translate::Translator::create({.cache_bytes = kCacheBytes, .techniques = techniques_, .hot = 0});
         return engine ? (*engine)->make_vcpu(parts) : nullptr;
     }
+
+  private:
+    const translate::Techniques techniques_;
 };
 
 // The same, compared with the interpreter block by block. What differs ends the program.
 class FreshChecker final : public cpu::Engine {
   public:
+    explicit FreshChecker(const translate::Techniques& techniques) : techniques_(techniques) {}
     std::string_view name() const override { return "check"; }
     std::unique_ptr<cpu::Vcpu> make_vcpu(const cpu::VcpuParts& parts) const override {
-        auto engine = cpu::check::Checker::create(
-            {.cache_bytes = kCacheBytes}, [](const std::string& difference) { fmt::print(stderr, "{}", difference); });
+        auto engine =
+            cpu::check::Checker::create({.cache_bytes = kCacheBytes, .techniques = techniques_},
+                                        [](const std::string& difference) { fmt::print(stderr, "{}", difference); });
         return engine ? (*engine)->make_vcpu(parts) : nullptr;
     }
+
+  private:
+    const translate::Techniques techniques_;
 };
 #endif
 
 }  // namespace
 
-std::unique_ptr<cpu::Engine> engine_by_name(std::string_view name) {
+std::unique_ptr<cpu::Engine> engine_by_name(std::string_view name,
+                                            [[maybe_unused]] const translate::Techniques& techniques) {
     if (name == "interpret") return std::make_unique<cpu::interpret::Interpreter>();
 #if DOPPEL_TRANSLATE
-    if (name == "translate") return std::make_unique<FreshTranslator>();
-    if (name == "check") return std::make_unique<FreshChecker>();
+    if (name == "translate") return std::make_unique<FreshTranslator>(techniques);
+    if (name == "check") return std::make_unique<FreshChecker>(techniques);
 #endif
     return nullptr;
 }

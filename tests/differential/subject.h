@@ -9,6 +9,7 @@
 #include "base/result.h"
 #include "cpu/vcpu.h"
 #include "program.h"
+#include "translate/techniques.h"
 
 namespace doppel::differential {
 
@@ -20,8 +21,8 @@ struct Output {
 // Runs it under the qemu-riscv64 at `qemu`. An error when that program cannot be started.
 Result<Output> run_in_qemu(const std::string& qemu, const Program& program);
 
-// nullptr for an unknown name.
-std::unique_ptr<cpu::Engine> engine_by_name(std::string_view name);
+// nullptr for an unknown name. `techniques`: of one that translates.
+std::unique_ptr<cpu::Engine> engine_by_name(std::string_view name, const translate::Techniques& techniques = {});
 struct Limits {
     uint64_t slice = 1'000'000;  // at most so many instructions in one run of the vCPU
     uint64_t all = 0;            // what did not end after so many never will

@@ -76,7 +76,7 @@ Golden golden_of(InstructionId id, uint32_t operands) {
     }
     constexpr x86::HostFeatures kHost{.bmi2 = true, .fma = true, .lzcnt = true, .tzcnt = true, .popcnt = true};
     const x86::Layout distances = layout();
-    x86::Emitter emitter(distances, x86::canonical_mapping(), kHost);
+    x86::Emitter emitter(distances, x86::canonical_mapping(), {}, kHost);
     x86::Compiled compiled = emitter.compile({&recorded->block, 1});
     Golden made{fmt::format("{}\n", isa::riscv::disassemble(bits, kOffset)), ""};
     if (!compiled.ok) made.code = "    not compiled\n";

@@ -36,6 +36,20 @@ def test_a_guest_of_four_harts_works_while_its_code_cache_of_1_mib_is_emptied_ag
     check(stats["translated_host_bytes"] > 2 << 20, stats)
 
 
+def test_a_guest_works_without_any_technique_of_the_translator():
+    if without_translator():
+        guest.skip("this build has no translator")
+    with tempfile.TemporaryDirectory(prefix="doppel-test-") as folder:
+        path = pathlib.Path(folder) / "stats.json"
+        with booted("--cpus", 2, "--translate-without", "all", "--translation-cache", "off", f"--stats={path}") as machine:
+            check(machine.ask("seq 1000 | sha256sum") == "67d4ff71d43921d5739f387da09746f405e425b07d727e4c69d029461d1f051f  -",
+                  machine.tail())
+            machine.send("poweroff\r")
+            machine.ends_with(0)
+        stats = json.loads(path.read_text())
+    check(stats["blocks_translated"] > 0 and stats["regions_translated"] == 0 and stats["exits_link"] == 0, stats)
+
+
 def stats_of(program, *options):
     with tempfile.TemporaryDirectory(prefix="doppel-test-") as folder:
         path = pathlib.Path(folder) / "stats.json"

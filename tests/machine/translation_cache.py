@@ -134,6 +134,16 @@ def test_two_machines_at_once_share_their_translations():
         check(stats["blocks_loaded"] > 5000 and not warnings, stats, warnings)
 
 
+def test_translations_that_were_made_without_a_technique_are_for_machines_without_it_only():
+    with folder() as path:
+        cache = path / "translations"
+        boot(cache)
+        for loads in (False, True):
+            stats, warnings = boot(cache, "--translate-without", "windows,loops")
+            check((stats["blocks_loaded"] > 5000) == loads and not stats["regions_loaded"] and not warnings, stats, warnings)
+        check(len(listed(cache)) == 2, listed(cache))
+
+
 def test_all_translations_stay_within_their_size():
     with folder() as path:
         cache = path / "translations"

@@ -43,9 +43,17 @@ class Heat {
 class Runner final : public Vcpu, public NativeHost, private isa::riscv::EngineHooks {
   public:
     explicit Runner(const VcpuParts& parts);
-    // Before the first run. A block is worth a translation when it was entered `hot` times;
-    // 0: before it is entered at all.
-    void set_native_tier(std::unique_ptr<NativeTier> tier, uint32_t hot);
+    // What is kept of guest translations; without, they are only found more slowly.
+    struct TlbOptions {
+        bool grows = true;  // with its misses
+        bool keeps_lost_entries = true;
+        bool shares_supervisor = true;  // global mappings, between all address spaces
+        bool keeps_spaces = true;       // over a change of the address space
+    };
+    // Before the first run. A block is worth a translation when it was entered `hot` times; 0: before it is entered at
+    // all.
+    void set_native_tier(std::unique_ptr<NativeTier> tier, uint32_t hot, const TlbOptions& tlbs);
+    void set_native_tier(std::unique_ptr<NativeTier> tier, uint32_t hot) { set_native_tier(std::move(tier), hot, {}); }
     ExitReason run(uint64_t budget) override;
     void add_statistics(Statistics& statistics) const override;
 

@@ -43,8 +43,9 @@ class SoftTlb {
     }
     // References and pointers to entries are void afterwards.
     void note_miss() {
-        if (++misses_ > kMissesForEach * entries_.size() && entries_.size() < kLargest) grow();
+        if (++misses_ > kMissesForEach * entries_.size() && entries_.size() < largest_) grow();
     }
+    void stop_growing() { largest_ = entries_.size(); }
     TlbEntry* data() { return entries_.data(); }
     size_t size() const { return entries_.size(); }
     void drop_page(uint64_t va) {
@@ -74,6 +75,7 @@ class SoftTlb {
     }
     std::vector<TlbEntry> entries_;
     size_t misses_ = 0;
+    size_t largest_ = kLargest;
 };
 
 // The soft TLBs of the address spaces and modes that were used last.
@@ -95,6 +97,9 @@ class TlbPool {
         keys_[oldest] = key;
         used_[oldest] = ++now_;
         return tables_[oldest];
+    }
+    void stop_growing() {
+        for (SoftTlb& table : tables_) table.stop_growing();
     }
     // From now on entries that a table loses to other pages are remembered, for code whose misses are frequent.
     void remember_lost() { lost_.resize(kLost); }
@@ -184,7 +189,7 @@ class AddressSpaces {
         }
         uint32_t number = next(overflowed);
         spaces_[oldest_] = {satp, number};
-        oldest_ = (oldest_ + 1) % spaces_.size();
+        oldest_ = (oldest_ + 1) % kept_;
         return number;
     }
     // The number for mappings that all address spaces have.
@@ -192,6 +197,8 @@ class AddressSpaces {
         if (all_ == kNoSpace) all_ = next(overflowed);
         return all_;
     }
+    // From the beginning on.
+    void keep_one() { kept_ = 1; }
     void forget(uint64_t asid) {
         for (Space& space : spaces_) {
             if ((space.satp >> 44 & 0xffff) == asid) space.number = kNoSpace;
@@ -216,6 +223,7 @@ class AddressSpaces {
         return next_++;
     }
     std::array<Space, 32> spaces_{};
+    size_t kept_ = spaces_.size();
     uint32_t all_ = kNoSpace;
     size_t oldest_ = 0;
     uint32_t next_ = 1;

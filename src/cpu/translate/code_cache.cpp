@@ -28,13 +28,18 @@ void store_displacement(uint8_t* writable, int32_t value) {
 
 }  // namespace
 
-Result<std::unique_ptr<CodeCache>> CodeCache::create(size_t bytes, std::shared_ptr<StoredCode> stored) {
+Result<std::unique_ptr<CodeCache>> CodeCache::create(size_t bytes, std::shared_ptr<StoredCode> stored,
+                                                     const doppel::translate::Techniques& techniques) {
     DOPPEL_TRY(CodeMemory memory, CodeMemory::create(bytes));
-    return std::unique_ptr<CodeCache>(new CodeCache(std::move(memory), std::move(stored)));
+    return std::unique_ptr<CodeCache>(new CodeCache(std::move(memory), std::move(stored), techniques));
 }
 
-CodeCache::CodeCache(CodeMemory memory, std::shared_ptr<StoredCode> stored)
-    : memory_(std::move(memory)), thunks_(x86::make_thunks(hart_layout())), stored_(std::move(stored)) {
+CodeCache::CodeCache(CodeMemory memory, std::shared_ptr<StoredCode> stored,
+                     const doppel::translate::Techniques& techniques)
+    : techniques_(techniques),
+      memory_(std::move(memory)),
+      thunks_(x86::make_thunks(hart_layout())),
+      stored_(std::move(stored)) {
     thunk_base_ = memory_.place(thunks_.code);
     kept_ = memory_.used();
     loop_compiler_ = std::jthread([this](const std::stop_token& stop) { compile_loops(stop); });
@@ -139,7 +144,7 @@ const uint8_t* CodeCache::take_stored(const memory::Region& region, uint64_t phy
     const stored_code::Unit* unit = stored_->take(*number, now, offset);
     if (unit == nullptr) return nullptr;
     const x86::Compiled compiled{true, unit->host, unit->cold_at, unit->crossings, {}};
-    const x86::Placed code = x86::place(memory_, compiled);
+    const x86::Placed code = x86::place(memory_, compiled, techniques_.cold_apart);
     if (code.hot == nullptr) {
         flush_wanted_.store(true);
         return nullptr;
@@ -186,12 +191,12 @@ const uint8_t* CodeCache::compile(const memory::Region& region, uint64_t physica
     made->key = key_of(physical, mode);
     made->physical = physical;
     made->bytes = 4;
-    if (auto recorded = record_block(copy, offset, mode)) {
+    if (auto recorded = record_block(copy, offset, mode, techniques_)) {
         made->bytes = recorded->bytes;
-        x86::Emitter emitter(hart_layout(), x86::canonical_mapping());
+        x86::Emitter emitter(hart_layout(), x86::canonical_mapping(), techniques_);
         x86::Compiled compiled = emitter.compile({&recorded->block, 1});
         if (compiled.ok) {
-            const x86::Placed code = x86::place(memory_, compiled);
+            const x86::Placed code = x86::place(memory_, compiled, techniques_.cold_apart);
             if (code.hot == nullptr) {
                 flush_wanted_.store(true);
                 return nullptr;

@@ -52,7 +52,9 @@ struct Participant {
 class CodeCache {
   public:
     // `stored`: what was translated before, and notes of what is translated now; null: neither.
-    static Result<std::unique_ptr<CodeCache>> create(size_t bytes, std::shared_ptr<StoredCode> stored = nullptr);
+    static Result<std::unique_ptr<CodeCache>> create(size_t bytes, std::shared_ptr<StoredCode> stored = nullptr,
+                                                     const doppel::translate::Techniques& techniques = {});
+    const doppel::translate::Techniques& techniques() const { return techniques_; }
 
     // Both outlive the harts' use of the cache.
     void join(Participant& participant);
@@ -132,9 +134,10 @@ class CodeCache {
     };
     struct CompiledLoop;
 
-    CodeCache(doppel::translate::CodeMemory memory, std::shared_ptr<StoredCode> stored);
+    CodeCache(doppel::translate::CodeMemory memory, std::shared_ptr<StoredCode> stored,
+              const doppel::translate::Techniques& techniques);
     void compile_loops(const std::stop_token& stop);
-    static std::optional<CompiledLoop> compile(const LoopJob& job);
+    std::optional<CompiledLoop> compile(const LoopJob& job) const;
     void install(const LoopJob& job, const CompiledLoop& made, TracedTranslation* traced);
     bool settled(const CodePage& page) const;
     void drop(NativeBlock& block);
@@ -151,6 +154,7 @@ class CodeCache {
     void free_some();
     void forget_page(uint64_t physical_page, CodePage& page);
 
+    const doppel::translate::Techniques techniques_;
     mutable std::mutex lock_;
     doppel::translate::CodeMemory memory_;
     doppel::translate::x86::Thunks thunks_;

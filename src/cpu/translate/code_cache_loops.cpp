@@ -32,7 +32,7 @@ void CodeCache::translate_loop(const memory::Region& region, uint64_t physical, 
     found->second->is_loop_known = true;
     LoopJob job{&region, physical, mode, generation_.load(), {}};
     std::memcpy(job.page.data(), region.host + (page_address - region.base), job.page.size());
-    if (traced == nullptr) {
+    if (traced == nullptr && techniques_.loop_thread) {
         loop_jobs_.push_back(job);
         loop_jobs_changed_.notify_all();
         return;
@@ -64,15 +64,15 @@ void CodeCache::compile_loops(const std::stop_token& stop) {
     }
 }
 
-std::optional<CodeCache::CompiledLoop> CodeCache::compile(const LoopJob& job) {
-    auto loop = find_loop(job.page, static_cast<uint16_t>(job.physical % memory::kPageSize), job.mode);
+std::optional<CodeCache::CompiledLoop> CodeCache::compile(const LoopJob& job) const {
+    auto loop = find_loop(job.page, static_cast<uint16_t>(job.physical % memory::kPageSize), job.mode, techniques_);
     if (!loop) return std::nullopt;
     CompiledLoop made;
     for (RecordedBlock& recorded : loop->blocks) {
         made.parts.push_back({recorded.block.start(), static_cast<uint16_t>(recorded.bytes)});
         made.blocks.push_back(std::move(recorded.block));
     }
-    x86::Emitter emitter(hart_layout(), loop->mapping);
+    x86::Emitter emitter(hart_layout(), loop->mapping, techniques_);
     made.code = emitter.compile(made.blocks);
     if (!made.code.ok) return std::nullopt;
     return made;
@@ -88,7 +88,7 @@ void CodeCache::install(const LoopJob& job, const CompiledLoop& made, TracedTran
     for (const stored_code::Part& part : made.parts) {
         if (std::memcmp(now + part.offset, &job.page[part.offset], part.bytes) != 0) return;
     }
-    const x86::Placed code = x86::place(memory_, made.code);
+    const x86::Placed code = x86::place(memory_, made.code, techniques_.cold_apart);
     if (code.hot == nullptr) {
         flush_wanted_.store(true);
         return;

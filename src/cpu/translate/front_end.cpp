@@ -17,10 +17,11 @@ bool ends_block(isa::riscv::InstructionId id) {
 
 }  // namespace
 
-std::optional<RecordedBlock> record_block(std::span<const uint8_t> page, uint16_t offset, CodeMode mode) {
+std::optional<RecordedBlock> record_block(std::span<const uint8_t> page, uint16_t offset, CodeMode mode,
+                                          const doppel::translate::Techniques& techniques) {
     RecordedBlock made;
     doppel::translate::Builder builder(made.block);
-    Recorder recorder(builder, mode);
+    Recorder recorder(builder, mode, techniques);
     size_t at = offset;
     unsigned count = 0;
     while (!recorder.ended()) {
@@ -44,7 +45,7 @@ std::optional<RecordedBlock> record_block(std::span<const uint8_t> page, uint16_
     made.bytes = static_cast<unsigned>(at - offset);
     bool nothing = count == 1 && made.block.nodes.back().operation == Operation::kInterpret;
     if (nothing) return std::nullopt;
-    doppel::translate::remove_dead(made.block);
+    if (techniques.dead_writes) doppel::translate::remove_dead(made.block);
     return made;
 }
 

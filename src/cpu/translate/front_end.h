@@ -16,6 +16,7 @@ struct RecordedBlock {
 
 // The block that begins at `offset` of a page whose bytes are `page` (4096, unchanging meanwhile). nullopt: its first
 // instruction is not for translated code.
-std::optional<RecordedBlock> record_block(std::span<const uint8_t> page, uint16_t offset, CodeMode mode);
+std::optional<RecordedBlock> record_block(std::span<const uint8_t> page, uint16_t offset, CodeMode mode,
+                                          const doppel::translate::Techniques& techniques = {});
 
 }  // namespace doppel::cpu::translate

@@ -35,12 +35,13 @@ std::vector<uint16_t> successors(const Block& block) {
 class Graph {
   public:
     // What is reached from `start`, breadth first.
-    Graph(std::span<const uint8_t> page, uint16_t start, CodeMode mode) {
+    Graph(std::span<const uint8_t> page, uint16_t start, CodeMode mode,
+          const doppel::translate::Techniques& techniques) {
         std::vector<uint16_t> next{start};
         size_t instructions = 0;
         for (size_t i = 0; i < next.size() && blocks_.size() < kMaxBlocks; i++) {
             if (index_.contains(next[i])) continue;
-            auto recorded = record_block(page, next[i], mode);
+            auto recorded = record_block(page, next[i], mode, techniques);
             if (!recorded) continue;
             instructions += recorded->block.count();
             if (instructions > kMaxInstructions) break;
@@ -176,8 +177,9 @@ x86::Mapping choose_mapping(const Usage& usage) {
 
 }  // namespace
 
-std::optional<LoopRegion> find_loop(std::span<const uint8_t> page, uint16_t offset, CodeMode mode) {
-    Graph graph(page, offset, mode);
+std::optional<LoopRegion> find_loop(std::span<const uint8_t> page, uint16_t offset, CodeMode mode,
+                                    const doppel::translate::Techniques& techniques) {
+    Graph graph(page, offset, mode, techniques);
     if (graph.size() == 0) return std::nullopt;
     std::vector<bool> loop = graph.cycle_through(0, std::vector<bool>(graph.size(), true));
     if (!loop[0]) return std::nullopt;
@@ -191,7 +193,7 @@ std::optional<LoopRegion> find_loop(std::span<const uint8_t> page, uint16_t offs
     }
     std::sort(region.blocks.begin(), region.blocks.end(),
               [](const auto& a, const auto& b) { return a.block.start() < b.block.start(); });
-    region.mapping = choose_mapping(usage);
+    region.mapping = techniques.loop_registers ? choose_mapping(usage) : x86::canonical_mapping();
     return region;
 }
 

@@ -17,6 +17,7 @@ struct LoopRegion {
 };
 
 // The largest loop through the block at `offset` that stays in its page and fits a region. nullopt: it is in none.
-std::optional<LoopRegion> find_loop(std::span<const uint8_t> page, uint16_t offset, CodeMode mode);
+std::optional<LoopRegion> find_loop(std::span<const uint8_t> page, uint16_t offset, CodeMode mode,
+                                    const doppel::translate::Techniques& techniques = {});
 
 }  // namespace doppel::cpu::translate

@@ -13,6 +13,7 @@
 #include "isa/riscv/semantics_atomic.h"
 #include "isa/riscv/system.h"
 #include "isa/riscv/vector.h"
+#include "translate/techniques.h"
 #include "translate/value.h"
 
 namespace doppel::cpu::translate {
@@ -33,7 +34,8 @@ class Recorder {
     template <unsigned N>
     using Word = doppel::translate::Value<N>;
 
-    Recorder(Builder& builder, CodeMode mode) : builder_(builder), mode_(mode) {}
+    Recorder(Builder& builder, CodeMode mode, const doppel::translate::Techniques& techniques)
+        : builder_(builder), mode_(mode), techniques_(techniques) {}
 
     // The instruction at `offset` of the page, `length` bytes long, is recorded next.
     void begin(uint16_t offset, unsigned length, std::string_view mnemonic) {
@@ -134,7 +136,7 @@ class Recorder {
     template <auto Function, class... Words>
     auto rounded(isa::fp::Rounding rounding, Words... words) {
         using Result = typename Helper<Function>::Result;
-        if (auto operation = float_operation<Function>(rounding)) {
+        if (auto operation = inline_operation<Function>(rounding)) {
             return record<Result>({.operation = *operation, .extra = static_cast<uint8_t>(rounding)}, words...);
         }
         return record<Result>({.operation = Operation::kCallFloat,
@@ -145,7 +147,7 @@ class Recorder {
     template <auto Function, class... Words>
     auto flagged(Words... words) {
         using Result = typename Helper<Function>::Result;
-        if (auto operation = float_operation<Function>(isa::fp::Rounding::kNearestEven)) {
+        if (auto operation = inline_operation<Function>(isa::fp::Rounding::kNearestEven)) {
             return record<Result>({.operation = *operation}, words...);
         }
         return record<Result>({.operation = Operation::kCallFloat, .imm = helper_offset(&Helper<Function>::call)},
@@ -160,6 +162,7 @@ class Recorder {
     // What is frequent calls the function, or is recorded; the rest is the interpreter's.
     template <auto Function, class K, class... Arguments>
     void system(K k, Arguments... arguments) {
+        if (!techniques_.system_calls) return illegal();
         if constexpr (is<Function, &isa::riscv::csr_access>) {
             access_csr(k, arguments...);
         } else if constexpr (is<Function, &isa::riscv::cache_block_zero>) {
@@ -185,6 +188,10 @@ class Recorder {
     void illegal() { end({.operation = Operation::kInterpret}); }
 
   private:
+    template <auto Function>
+    std::optional<Operation> inline_operation(isa::fp::Rounding rounding) const {
+        return techniques_.inline_floats ? float_operation<Function>(rounding) : std::nullopt;
+    }
     template <class K>
     void access_csr(K k, uint32_t number, isa::riscv::CsrOperation operation, Word<64> operand) {
         using isa::riscv::CsrOperation;
@@ -272,6 +279,7 @@ class Recorder {
 
     Builder& builder_;
     CodeMode mode_;
+    const doppel::translate::Techniques& techniques_;
     uint16_t offset_ = 0;
     unsigned length_ = 0;
     std::string_view mnemonic_;

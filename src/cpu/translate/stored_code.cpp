@@ -79,10 +79,12 @@ Unit unit_of(const Unit& source, const x86::Compiled& compiled, std::vector<Part
 
 }  // namespace
 
-std::optional<std::string> stored_configuration(std::string_view isa) {
+std::optional<std::string> stored_configuration(std::string_view isa, const doppel::translate::Techniques& techniques) {
     const std::string build = build_id();
     if (build.empty()) return std::nullopt;
-    return fmt::format("build {}, {}, x86-64 host {:#x}", build, isa, x86::host_features().number());
+    const std::string without = names_without(techniques);
+    return fmt::format("build {}, {}, x86-64 host {:#x}{}{}", build, isa, x86::host_features().number(),
+                       without.empty() ? "" : ", without ", without);
 }
 
 StoredCode::StoredCode(std::optional<stored_code::File> file, UniqueFd notes)
@@ -140,7 +142,7 @@ void StoredCode::write_notes() {
     unwritten_.clear();
 }
 
-stored_code::Additions read_notes(std::span<const uint8_t> notes) {
+stored_code::Additions read_notes(std::span<const uint8_t> notes, const doppel::translate::Techniques& techniques) {
     stored_code::Additions additions;
     std::unordered_set<uint64_t> seen;
     while (notes.size() >= kLengthBytes) {
@@ -155,12 +157,12 @@ stored_code::Additions read_notes(std::span<const uint8_t> notes) {
         }
         const auto source = stored_code::decode(record);
         if (!source || !seen.insert(key_of(*source)).second) continue;
-        if (auto unit = retranslate(*source)) additions.units.push_back(std::move(*unit));
+        if (auto unit = retranslate(*source, techniques)) additions.units.push_back(std::move(*unit));
     }
     return additions;
 }
 
-std::optional<Unit> retranslate(const Unit& source) {
+std::optional<Unit> retranslate(const Unit& source, const doppel::translate::Techniques& techniques) {
     // What follows the code is no code: a word that needs more bytes than the page has left, or is illegal.
     constexpr uint8_t kNoCode = 0xff;
     std::array<uint8_t, stored_code::kPageBytes> page;
@@ -180,16 +182,16 @@ std::optional<Unit> retranslate(const Unit& source) {
     };
     x86::Mapping mapping = x86::canonical_mapping();
     if (source.is_loop) {
-        auto loop = find_loop(page, source.start, mode);
+        auto loop = find_loop(page, source.start, mode, techniques);
         if (!loop) return std::nullopt;
         mapping = loop->mapping;
         std::ranges::for_each(loop->blocks, add);
     } else {
-        auto recorded = record_block(page, source.start, mode);
+        auto recorded = record_block(page, source.start, mode, techniques);
         if (!recorded || recorded->bytes != source.parts.front().bytes) return std::nullopt;
         add(*recorded);
     }
-    x86::Emitter emitter(hart_layout(), mapping);
+    x86::Emitter emitter(hart_layout(), mapping, techniques);
     const x86::Compiled compiled = emitter.compile(blocks);
     if (!compiled.ok || parts.size() > stored_code::kMaxParts || compiled.code.size() > stored_code::kMaxHostBytes) {
         return std::nullopt;

@@ -18,7 +18,8 @@ namespace doppel::cpu::translate {
 
 // What translations depend on besides the guest's code: this program, the host's processor, and `isa`. nullopt: the
 // program does not tell which build it is.
-std::optional<std::string> stored_configuration(std::string_view isa);
+std::optional<std::string> stored_configuration(std::string_view isa,
+                                                const doppel::translate::Techniques& techniques = {});
 
 // Not thread-safe. Needs no more than its descriptors.
 class StoredCode {
@@ -52,9 +53,10 @@ class StoredCode {
 };
 
 // What notes say, each translated again; `notes` are untrusted, and what is no unit is left out.
-stored_code::Additions read_notes(std::span<const uint8_t> notes);
+stored_code::Additions read_notes(std::span<const uint8_t> notes, const doppel::translate::Techniques& techniques = {});
 
 // The unit with host code, from its guest code alone. nullopt: it cannot be translated like that.
-std::optional<stored_code::Unit> retranslate(const stored_code::Unit& source);
+std::optional<stored_code::Unit> retranslate(const stored_code::Unit& source,
+                                             const doppel::translate::Techniques& techniques = {});
 
 }  // namespace doppel::cpu::translate

@@ -303,6 +303,7 @@ TEST_F(StoredCodeTest, IsForThisBuildAndProcessorAndInstructionSet) {
     ASSERT_TRUE(here);
     EXPECT_EQ(here, stored_configuration("riscv64, vlen 0"));
     EXPECT_NE(here, stored_configuration("riscv64, vlen 128"));
+    EXPECT_NE(here, stored_configuration("riscv64, vlen 0", {.windows = false}));
     EXPECT_EQ(here->find("build "), 0u);
     EXPECT_NE(here->find("x86-64 host 0x"), std::string::npos);
 }

@@ -41,9 +41,10 @@ const void* JumpTables::find(uint64_t pc) {
 }
 
 void JumpTables::add(uint64_t pc, const void* code) {
+    if (!techniques_.jump_table) return;
     selected_->slots[jump_slot_of(pc)] = {pc, code};
     unsigned far = far_index(pc);
-    far_[far] = {pc, far_key(), code};
+    if (techniques_.lost_jumps) far_[far] = {pc, far_key(), code};
     pages_[pc & kPageMask].push_back({pc, far});
     added_++;
 }
@@ -90,7 +91,8 @@ Tier::Tier(const VcpuParts& parts, std::shared_ptr<CodeCache> cache, interpret::
       host_(host),
       trace_(parts.trace),
       state_(*new (hart_.engine_state.data()) NativeState),
-      enter_(reinterpret_cast<doppel::translate::x86::EnterFunction>(cache_->thunk_base() + cache_->thunks().enter)) {
+      enter_(reinterpret_cast<doppel::translate::x86::EnterFunction>(cache_->thunk_base() + cache_->thunks().enter)),
+      tables_(cache_->techniques()) {
     connect(state_, cache_->thunks(), cache_->thunk_base());
     state_.anchor = reinterpret_cast<uint64_t>(&helper_anchor);
     state_.engine = this;
@@ -136,6 +138,7 @@ void Tier::drop_jumps() {
 }
 
 void Tier::drop_jumps_to(uint64_t page) {
+    if (!cache_->techniques().page_fences) return drop_jumps();
     tables_.drop_page(page);
     site_ = nullptr;
     changed_ = changed_ || page == state_.page;
@@ -187,6 +190,7 @@ void Tier::translate(const CodePlace& place) {
 // Where the budget runs out is where time is spent.
 void Tier::sample(const CodePlace& place) {
     constexpr uint32_t kHot = 4;
+    if (!cache_->techniques().loops) return;
     const uint64_t key = key_of(place.physical);
     Sample& found = samples_[(key ^ key >> 10) % kSamples];
     if (found.key != key) found = {key, 0};

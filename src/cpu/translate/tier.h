@@ -18,6 +18,7 @@ namespace doppel::cpu::translate {
 // Where code is by virtual address, for the address spaces and modes that were used last.
 class JumpTables {
   public:
+    explicit JumpTables(const doppel::translate::Techniques& techniques) : techniques_(techniques) {}
     using Slots = std::array<doppel::translate::x86::JumpSlot, doppel::translate::x86::kJumpSlots>;
     // The table of `key` is meant from now on.
     void select(uint64_t key);
@@ -46,6 +47,7 @@ class JumpTables {
         uint64_t used = 0;
         Slots slots;
     };
+    const doppel::translate::Techniques& techniques_;
     std::vector<Table> tables_{kTables};
     Table* selected_ = &tables_.front();
     static constexpr size_t kMostAdded = 1 << 18;

@@ -12,13 +12,17 @@ Result<std::unique_ptr<Translator>> Translator::create(const Options& options) {
         return fail(
             Error{"translate guest code", "this processor", "it is older than x86-64-v2", "use --engine interpret"});
     }
-    DOPPEL_TRY(std::unique_ptr<CodeCache> cache, CodeCache::create(options.cache_bytes, options.stored));
+    DOPPEL_TRY(std::unique_ptr<CodeCache> cache,
+               CodeCache::create(options.cache_bytes, options.stored, options.techniques));
     return std::unique_ptr<Translator>(new Translator(std::move(cache), options.hot));
 }
 
 std::unique_ptr<Vcpu> Translator::make_vcpu(const VcpuParts& parts) const {
     auto runner = std::make_unique<interpret::Runner>(parts);
-    runner->set_native_tier(make_tier(parts, *runner), hot_);
+    const doppel::translate::Techniques& techniques = cache_->techniques();
+    runner->set_native_tier(
+        make_tier(parts, *runner), hot_,
+        {techniques.tlb_growth, techniques.lost_entries, techniques.global_mappings, techniques.address_spaces});
     return runner;
 }
 

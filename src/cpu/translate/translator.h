@@ -6,6 +6,7 @@
 #include "base/result.h"
 #include "cpu/interpret/native_tier.h"
 #include "cpu/vcpu.h"
+#include "translate/techniques.h"
 
 namespace doppel::cpu::translate {
 
@@ -18,6 +19,7 @@ class Translator final : public Engine {
     struct Options {
         size_t cache_bytes = size_t{128} << 20;
         std::shared_ptr<StoredCode> stored = nullptr;  // from earlier machines, for later ones; null: nothing is kept
+        doppel::translate::Techniques techniques{};
         uint32_t hot = 16;  // a block is translated when it was interpreted this often; 0: all, before they run
     };
     // An error: the host forbids generated code, or lacks what it needs.

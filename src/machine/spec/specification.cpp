@@ -193,6 +193,12 @@ FlashChoice flash_from(std::string_view text) {
     return {std::string(text.substr(0, text.size() - (read_only ? kReadOnly.size() : 0))), read_only};
 }
 
+Result<translate::Techniques> techniques_from(std::string_view list) {
+    if (const auto techniques = translate::techniques_without(list)) return *techniques;
+    return fail(Error::usage("--translate-without", std::string(list) + " is no list of techniques",
+                             "give all, or some of " + translate::technique_names()));
+}
+
 std::string text_of(const FlashChoice& flash) {
     return flash.path + (flash.read_only ? ",ro" : "");
 }

@@ -11,6 +11,7 @@
 #include "base/result.h"
 #include "base/unique_fd.h"
 #include "machine/spec/trace_choice.h"
+#include "translate/techniques.h"
 
 namespace doppel::machine {
 
@@ -47,6 +48,7 @@ struct Specification {
     uint64_t code_cache = uint64_t{128} << 20;  // bytes of translated code, whole pages; an interpreter has none
     std::string translation_cache;              // the folder that keeps translations for later machines; empty: none
     uint64_t translation_cache_size = uint64_t{256} << 20;  // bytes that all of its files may take
+    translate::Techniques techniques;                       // what translated code is made with
     unsigned cpus = 1;                                      // 1 .. kMaxCpus
     unsigned vlen = 0;                                      // bits of a vector register, 128 .. 1024; 0: no vector unit
     uint64_t memory = uint64_t{512} << 20;                  // bytes, kMinMemory .. kMaxMemory, whole pages of 4096
@@ -66,6 +68,9 @@ struct Specification {
     std::string name;  // empty, or letters, digits, '.', '_' and '-', at most 64, a letter or digit first
     bool operator==(const Specification&) const = default;
 };
+
+// A list of names, as translate::techniques_without takes it; one that has none is an error that lists them.
+Result<translate::Techniques> techniques_from(std::string_view list);
 
 // The words of the command line and of the JSON: one spelling for both. nullopt for a word that is none.
 std::optional<Architecture> architecture_from(std::string_view word);

@@ -82,12 +82,20 @@ std::vector<std::string> texts_of(const std::vector<TraceChoice>& traces) {
     return texts;
 }
 
+Result<> take(const Json& value, std::string_view option, translate::Techniques& out) {
+    std::string list;
+    DOPPEL_CHECK(take(value, option, list));
+    DOPPEL_TRY(out, techniques_from(list));
+    return {};
+}
+
 Result<> take_member(const std::string& key, const Json& value, Specification& s) {
     if (key == "arch") return take_word(value, "--arch", architecture_from, s.arch);
     if (key == "engine") return take_word(value, "--engine", engine_from, s.engine);
     if (key == "code_cache") return take(value, "--code-cache", s.code_cache);
     if (key == "translation_cache") return take(value, "--translation-cache", s.translation_cache);
     if (key == "translation_cache_size") return take(value, "--translation-cache-size", s.translation_cache_size);
+    if (key == "translate_without") return take(value, "--translate-without", s.techniques);
     if (key == "cpus") return take(value, "--cpus", s.cpus);
     if (key == "vlen") return take(value, "--vlen", s.vlen);
     if (key == "memory") return take(value, "--memory", s.memory);
@@ -132,6 +140,7 @@ std::string to_json(const Specification& s) {
                 {"code_cache", s.code_cache},
                 {"translation_cache", s.translation_cache},
                 {"translation_cache_size", s.translation_cache_size},
+                {"translate_without", names_without(s.techniques)},
                 {"cpus", s.cpus},
                 {"vlen", s.vlen},
                 {"memory", s.memory},

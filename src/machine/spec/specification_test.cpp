@@ -23,6 +23,7 @@ Specification with_everything() {
     s.code_cache = kMinCodeCache;
     s.translation_cache = "cache/translations";
     s.translation_cache_size = kMinTranslationCache;
+    s.techniques.links = s.techniques.huge_pages = false;
     s.cpus = 16;
     s.vlen = 1024;
     s.memory = kMaxMemory;

@@ -104,7 +104,7 @@ void Emitter::emit_branch(const Node& at) {
     auto taken = static_cast<int64_t>(at.imm);
     if (const Label* label = internal(taken)) {
         a_.j(condition, *label);
-    } else if (is_canonical_ && in_page(taken)) {
+    } else if (is_canonical_ && in_page(taken) && techniques_.links) {
         link_site(static_cast<uint16_t>(taken), condition);
     } else {
         Label out = a_.newLabel();
@@ -124,7 +124,7 @@ void Emitter::jump_to_offset(int64_t offset) {
         return;
     }
     to_canonical();
-    if (!in_page(offset)) return leave_page(offset);
+    if (!in_page(offset) || !techniques_.links) return leave_page(offset);
     link_site(static_cast<uint16_t>(offset));
 }
 

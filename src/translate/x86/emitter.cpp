@@ -46,8 +46,12 @@ bool uses_xmm(const Node& node) {
 
 }  // namespace
 
-Emitter::Emitter(const Layout& layout, const Mapping& mapping, const HostFeatures& host)
-    : layout_(layout), mapping_(mapping), is_canonical_(mapping == canonical_mapping()), host_(host) {
+Emitter::Emitter(const Layout& layout, const Mapping& mapping, const Techniques& techniques, const HostFeatures& host)
+    : layout_(layout),
+      mapping_(mapping),
+      is_canonical_(mapping == canonical_mapping()),
+      techniques_(techniques),
+      host_(techniques.host_features ? host : kOldestHost) {
     for (int8_t number : mapping.floating) {
         if (number >= 0) xmm_homes_ |= bit(number);
     }
@@ -143,13 +147,15 @@ void Emitter::prepare(const Block& block) {
                 wants_gpr[roots_[operand]] = true;
             }
         }
-        if (at.operation == Operation::kSetInteger || at.operation == Operation::kSetFloat) note_target(block, i);
+        bool sets = at.operation == Operation::kSetInteger || at.operation == Operation::kSetFloat;
+        if (sets && techniques_.targets) note_target(block, i);
     }
     find_windows(block);
     note_uses(block);
     for (size_t i = 1; i < count; i++) {
         if (wants_gpr[i]) places_[i].wants_xmm = false;
         // A comparison right before its only user is made there, as the host's flags carry it.
+        if (!techniques_.fused_compares) continue;
         if (i + 1 < count && is_comparison(block.nodes[i].operation) && places_[i].uses == 1) {
             const Node& next = block.nodes[i + 1];
             bool takes = next.operation == Operation::kBranch || next.operation == Operation::kSelect;
@@ -212,7 +218,7 @@ void Emitter::find_windows(const Block& block) {
     windows_.clear();
     window_of_.assign(block.nodes.size(), 0);
     for (const Group& group : groups) {
-        if (group.accesses.size() < 2) continue;
+        if (group.accesses.size() < 2 || !techniques_.windows) continue;
         auto id = static_cast<ValueId>(places_.size());
         places_.emplace_back().uses = static_cast<uint16_t>(group.accesses.size());
         roots_.push_back(id);

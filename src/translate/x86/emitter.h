@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "translate/ir.h"
+#include "translate/techniques.h"
 #include "translate/x86/host.h"
 #include "translate/x86/native_state.h"
 #include "translate/x86/registers.h"
@@ -35,7 +36,8 @@ inline constexpr std::array<uint8_t, 5> kEntryRoom = {0x0f, 0x1f, 0x44, 0x00, 0x
 class Emitter {
   public:
     // `host`: what the processor that runs the code has.
-    Emitter(const Layout& layout, const Mapping& mapping, const HostFeatures& host = host_features());
+    Emitter(const Layout& layout, const Mapping& mapping, const Techniques& techniques = {},
+            const HostFeatures& host = host_features());
     // The blocks are of one page and jump among each other directly. Not ok: too many values live at once.
     Compiled compile(std::span<const Block> blocks);
 
@@ -206,6 +208,7 @@ class Emitter {
     const Layout& layout_;
     const Mapping mapping_;
     const bool is_canonical_;
+    const Techniques techniques_;
     const HostFeatures host_;
     uint32_t xmm_homes_ = 0;
 

@@ -27,7 +27,7 @@ Compiled compile(const HostFeatures& host, std::initializer_list<Node> nodes) {
     builder.begin_instruction(0);
     for (const Node& node : nodes) builder.add(node);
     builder.finish(4);
-    Emitter emitter(NativeMachine::layout(), canonical_mapping(), host);
+    Emitter emitter(NativeMachine::layout(), canonical_mapping(), {}, host);
     return emitter.compile({&block, 1});
 }
 

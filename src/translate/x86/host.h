@@ -15,5 +15,7 @@ struct HostFeatures {
 };
 
 const HostFeatures& host_features();
+// Without what can be done without.
+inline constexpr HostFeatures kOldestHost{.popcnt = true};
 
 }  // namespace doppel::translate::x86

@@ -62,12 +62,12 @@ class NativeMachine {
     }
 
     // False: the blocks were not compiled, because too many values live at once.
-    bool run(Machine& machine, std::span<const Block> blocks, const Mapping& mapping, const HostFeatures& host) {
-        Emitter emitter(layout(), mapping, host);
+    bool run(Machine& machine, std::span<const Block> blocks, const Mapping& mapping, const Techniques& techniques) {
+        Emitter emitter(layout(), mapping, techniques);
         Compiled compiled = emitter.compile(blocks);
         if (!compiled.ok) return false;
         memory_.clear(kept_);
-        Placed code = place(memory_, compiled);
+        Placed code = place(memory_, compiled, techniques.cold_apart);
         if (code.hot == nullptr) return false;
         load(machine);
         auto enter = reinterpret_cast<EnterFunction>(const_cast<uint8_t*>(base_) + thunks_.enter);
@@ -214,6 +214,15 @@ struct Trial {
     std::string problem;  // empty: none
 };
 
+// Each on mostly.
+inline Techniques random_techniques(Choices& choices) {
+    Techniques techniques;
+#define TECHNIQUE(member, name) techniques.member = !choices.one_in(4);
+#include "translate/techniques.inc"
+#undef TECHNIQUE
+    return techniques;
+}
+
 // One random program from `choices`, evaluated and run.
 inline Trial try_random_blocks(NativeMachine& native, Choices& choices) {
     constexpr unsigned kPages = 4;
@@ -245,16 +254,17 @@ inline Trial try_random_blocks(NativeMachine& native, Choices& choices) {
     if (cleans) {
         for (Block& block : blocks) remove_dead(block);
     }
-    HostFeatures host = host_features();
-    if (choices.one_in(4)) host = {.popcnt = true};  // the oldest
-    if (!native.run(did, blocks, mapping, host)) return {};
+    Techniques techniques = choices.one_in(2) ? Techniques{} : random_techniques(choices);
+    // Then the table of jumps is asked for it.
+    if (!techniques.links && meant.stop == Stop::kOffset) meant.stop = Stop::kTarget;
+    if (!native.run(did, blocks, mapping, techniques)) return {};
     std::string differs = difference(meant, did);
     if (differs.empty()) return {true, ""};
     for (size_t n = 0; n < 32; n++) {
         if (mapping.integer[n] >= 0) text += fmt::format("x{} in gpr {}\n", n, mapping.integer[n]);
         if (mapping.floating[n] >= 0) text += fmt::format("f{} in xmm{}\n", n, mapping.floating[n]);
     }
-    return {true, differs + text};
+    return {true, differs + text + "without " + names_without(techniques) + "\n"};
 }
 
 }  // namespace doppel::translate::x86

@@ -7,10 +7,10 @@
 
 namespace doppel::translate::x86 {
 
-Placed place(CodeMemory& memory, const Compiled& compiled) {
+Placed place(CodeMemory& memory, const Compiled& compiled, bool apart) {
     const std::span<const uint8_t> code(compiled.code);
     const std::span<const uint8_t> hot = code.first(compiled.cold_at), cold = code.subspan(compiled.cold_at);
-    Placed placed{memory.place(hot), memory.place_cold(cold), compiled.cold_at};
+    Placed placed{memory.place(hot), apart ? memory.place_cold(cold) : memory.place(cold), compiled.cold_at};
     if (placed.hot == nullptr || placed.cold == nullptr) return {};
     const auto further = static_cast<uint32_t>(placed.cold - placed.hot - std::ptrdiff_t{compiled.cold_at});
     for (uint32_t at : compiled.crossings) {

@@ -17,8 +17,8 @@ struct Placed {
     }
 };
 
-// Puts each part to its like.
-Placed place(CodeMemory& memory, const Compiled& compiled);
+// Puts each part to its like, or not `apart` but one behind the other.
+Placed place(CodeMemory& memory, const Compiled& compiled, bool apart = true);
 
 // Makes the entry at `executable` (mapped writable at `writable`) lead to `target`, while others may run it. Entries of
 // code for the canonical mapping only.
