@@ -166,24 +166,26 @@ void Emitter::emit_load(ValueId id, const Node& at) {
     auto offset = static_cast<int32_t>(at.imm);
     if (ValueId window = window_of_[id]) {
         Windowed by = use_window(at, window);
-        int to = is_float_load(id, at) ? xmm_result(id) : result(id);
+        bool floating = is_float_load(id, at);
+        int to = floating ? xmm_result(id) : result(id);
         access_by_window(at, by, 0, [=, this](int base, int addend) {
-            load_from(id, at, x86::ptr(gpq(base), gpq(addend), 0, offset, at.extra / 8u), to);
+            load_from(at, x86::ptr(gpq(base), gpq(addend), 0, offset, at.extra / 8u), to, floating);
         });
         return;
     }
     Checked checked = check(at, at.extra / 8, false, false);
     Mem from = x86::ptr(gpq(checked.base), gpq(checked.addend), 0, offset, at.extra / 8u);
     release(at.a);
-    load_from(id, at, from, is_float_load(id, at) ? xmm_result(id) : result(id, checked.spare));
+    bool floating = is_float_load(id, at);
+    load_from(at, from, floating ? xmm_result(id) : result(id, checked.spare), floating);
 }
 
 bool Emitter::is_float_load(ValueId id, const Node& at) const {
     return places_[id].wants_xmm && at.operation == Operation::kLoad && at.extra >= 32;
 }
 
-void Emitter::load_from(ValueId id, const Node& at, const Mem& from, int to) {
-    if (is_float_load(id, at)) {
+void Emitter::load_from(const Node& at, const Mem& from, int to, bool floating) {
+    if (floating) {
         at.extra == 64 ? a_.movsd(xmm(to), from) : a_.movss(xmm(to), from);
         return;
     }

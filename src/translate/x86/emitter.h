@@ -160,7 +160,8 @@ class Emitter {
     Miss present_miss() const { return {.where = position(), .floats = floats_live()}; }
     void jump_to_access_fault();
     int addend_of(ValueId window, int base);
-    // The access itself at host address `addend` plus guest address.
+    // The access itself at host address `addend` plus guest address. Called for the cold part too, when the present
+    // block is another one.
     using Access = std::function<void(int base, int addend)>;
     struct Windowed {
         int base, addend;
@@ -169,7 +170,7 @@ class Emitter {
     Windowed use_window(const Node& node, ValueId window);
     void access_by_window(const Node& node, const Windowed& by, uint32_t in_use, const Access& access);
     bool is_float_load(ValueId id, const Node& node) const;
-    void load_from(ValueId id, const Node& node, const Mem& from, int to);
+    void load_from(const Node& node, const Mem& from, int to, bool floating);
     void store_constant(const Mem& to, int64_t constant);
     void store_to(const Mem& to, int value, bool floating);
     void emit_load(ValueId id, const Node& node);

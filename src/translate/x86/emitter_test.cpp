@@ -39,6 +39,38 @@ TEST(Emitter, RefusesAJumpFartherThanTheHostCanAdd) {
     EXPECT_FALSE(compile(host_features(), {jump((~uint64_t{0} << 31) - 2)}).ok);
 }
 
+// Rare code is emitted when all blocks have been: it must not ask what the last one has where.
+TEST(Emitter, LoadsFloatsAcrossPagesInBlocksThatAreNotTheLast) {
+    std::vector<Block> blocks(2);
+    Builder first(blocks[0]);
+    first.begin_instruction(0);
+    ValueId base = first.get_integer(10);
+    first.set_float(1, first.load(64, base));
+    first.begin_instruction(4);
+    first.set_float(2, first.load(64, first.binary(Operation::kAdd, Type::kI64, base, first.constant(Type::kI64, 8))));
+    first.begin_instruction(8);
+    first.add({.operation = Operation::kJump, .imm = 0x100});
+    first.finish(12);
+    Builder second(blocks[1]);
+    second.begin_instruction(0x100);
+    for (unsigned n = 1; n < 9; n++) second.set_integer(n, second.get_integer(n + 1));
+    second.add({.operation = Operation::kJump, .imm = 0x200});
+    second.finish(0x104);
+
+    NativeMachine native;
+    Machine meant;
+    meant.data_address = 0x8000'3000;
+    meant.data.resize(2 * Machine::kPageBytes);
+    for (size_t i = 0; i < meant.data.size(); i++) meant.data[i] = static_cast<uint8_t>(i * 7);
+    meant.permits = [](uint64_t, bool) { return true; };
+    meant.budget = 100;
+    meant.x[10] = meant.data_address + Machine::kPageBytes - 8;
+    Machine did = meant;
+    Evaluation(meant, blocks).run();
+    ASSERT_TRUE(native.run(did, blocks, canonical_mapping(), {}));
+    EXPECT_EQ(difference(meant, did), "");
+}
+
 TEST(Emitter, UsesNothingThatTheHostLacks) {
     std::initializer_list<Node> fused = {
         {.operation = Operation::kGetFloat, .type = Type::kI64, .imm = 1},
