@@ -22,13 +22,15 @@ TEST(TraceChoice, IsReadWithKindsFileAndLimit) {
 }
 
 TEST(TraceChoice, IsWrittenAsItIsRead) {
-    for (const char* text : {"insn=-", "insn,mem,irq,trap,sbi,translate=x", "irq=a=b,c", "sbi=-,limit=0", "mem=x,limit=1536M"})
+    for (const char* text :
+         {"insn=-", "insn,mem,irq,trap,sbi,translate=x", "irq=a=b,c", "sbi=-,limit=0", "mem=x,limit=1536M"})
         EXPECT_EQ(text_of(*trace_from(text)), text);
     EXPECT_EQ(text_of(*trace_from("trap,insn,trap")), "insn,trap=-");
 }
 
 TEST(TraceChoice, RefusesWhatItDoesNotKnow) {
-    EXPECT_THAT(refusal("all"), HasSubstr("--trace: all is no kind of trace; give insn, mem, irq, trap, sbi, translate"));
+    EXPECT_THAT(refusal("all"),
+                HasSubstr("--trace: all is no kind of trace; give insn, mem, irq, trap, sbi, translate"));
     EXPECT_THAT(refusal("insn;mem"), HasSubstr("insn;mem is no kind"));
     for (const char* text : {"", "insn,", ",insn", "=file"}) EXPECT_THAT(refusal(text), HasSubstr("a kind is missing"));
     for (const char* text : {"insn=", "insn=,limit=1G"}) EXPECT_THAT(refusal(text), HasSubstr("a path is missing"));
