@@ -89,6 +89,7 @@ TEST_F(HartTraceTest, TellsOfATranslationLineByLine) {
     traces_->of(0).translation(
         at(0x8000'1000, 7),
         {{{0x8000'1000, {0x13, 0x05, 0x15, 0x00}, "  %1 = get\n  %2 = add\n"}, {0x8000'1010, {0x01, 0x00}, "  jump\n"}},
+         false,
          {{{{0x06}, 0x7000}, {{0x07}, 0x9000}}}});
     EXPECT_EQ(
         written(),
