@@ -95,6 +95,9 @@ class Engine {
     virtual std::unique_ptr<Vcpu> make_vcpu(const VcpuParts& parts) const = 0;
     // Adds what its vCPUs have counted together. Thread-safe.
     virtual void add_statistics(Statistics&) const {}
+    // Starts threads that work for the vCPUs. A machine calls it when what threads inherit is settled; without them the
+    // vCPUs do all themselves.
+    virtual void start_threads() {}
 };
 
 }  // namespace doppel::cpu

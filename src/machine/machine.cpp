@@ -255,6 +255,7 @@ Result<> Machine::settle() {
     DOPPEL_CHECK(open_console());
     if (file_remover_) file_remover_->seal();
     DOPPEL_CHECK(confine_files());  // threads inherit it
+    engine_->start_threads();
     DOPPEL_CHECK(harts_->create_threads());
     return confine_calls();
 }

@@ -21,6 +21,7 @@ class Checker final : public Engine {
     std::string_view name() const override { return "check"; }
     std::unique_ptr<Vcpu> make_vcpu(const VcpuParts& parts) const override;
     void add_statistics(Statistics& statistics) const override { translator_->add_statistics(statistics); }
+    void start_threads() override { translator_->start_threads(); }
 
   private:
     Checker(std::unique_ptr<translate::Translator> translator, std::shared_ptr<Comparison> comparison)

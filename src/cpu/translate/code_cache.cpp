@@ -42,7 +42,6 @@ CodeCache::CodeCache(CodeMemory memory, std::shared_ptr<StoredCode> stored,
       stored_(std::move(stored)) {
     thunk_base_ = memory_.place(thunks_.code);
     kept_ = memory_.used();
-    loop_compiler_ = std::jthread([this](const std::stop_token& stop) { compile_loops(stop); });
 }
 
 void CodeCache::join(Participant& participant) {

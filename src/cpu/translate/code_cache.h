@@ -80,6 +80,8 @@ class CodeCache {
     // thread of the cache's own; at once, when it is traced.
     void translate_loop(const memory::Region& region, uint64_t physical, CodeMode mode,
                         TracedTranslation* traced = nullptr);
+    // Starts that thread; until then, and where the host has none to give, the caller compiles. Once, before harts run.
+    void start_thread();
     // Waits until all loops are compiled.
     void finish_loops();
     // Drops what memory does not hold any more. At fence.i. How much was ever dropped: code that was found before is

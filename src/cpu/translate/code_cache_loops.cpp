@@ -1,5 +1,6 @@
 // The code cache's loops: compiled by a thread of its own while harts go on, and put in place of their blocks.
 #include <cstring>
+#include <system_error>
 #include <utility>
 
 #include "base/hash.h"
@@ -32,7 +33,7 @@ void CodeCache::translate_loop(const memory::Region& region, uint64_t physical, 
     found->second->is_loop_known = true;
     LoopJob job{&region, physical, mode, generation_.load(), {}};
     std::memcpy(job.page.data(), region.host + (page_address - region.base), job.page.size());
-    if (traced == nullptr && techniques_.loop_thread) {
+    if (traced == nullptr && loop_compiler_.joinable()) {
         loop_jobs_.push_back(job);
         loop_jobs_changed_.notify_all();
         return;
@@ -40,6 +41,15 @@ void CodeCache::translate_loop(const memory::Region& region, uint64_t physical, 
     const uint64_t start = thread_nanoseconds();
     if (auto made = compile(job)) install(job, *made, traced);
     statistics_.nanoseconds += thread_nanoseconds() - start;
+}
+
+void CodeCache::start_thread() {
+    if (!techniques_.loop_thread) return;
+    try {
+        loop_compiler_ = std::jthread([this](const std::stop_token& stop) { compile_loops(stop); });
+    } catch (const std::system_error&) {
+        // Harts compile their loops themselves.
+    }
 }
 
 void CodeCache::finish_loops() {

@@ -17,6 +17,7 @@ class CodeChanges : public testing::Test {
         auto made = CodeCache::create(size_t{1} << 20);
         EXPECT_TRUE(made) << made.error().message();
         cache = std::move(*made);
+        cache->start_thread();
         hart.executing.store(true);
         cache->join(hart);
         for (uint64_t page = 0; page < 4; page++) {

@@ -26,6 +26,10 @@ std::unique_ptr<Vcpu> Translator::make_vcpu(const VcpuParts& parts) const {
     return runner;
 }
 
+void Translator::start_threads() {
+    cache_->start_thread();
+}
+
 void Translator::add_statistics(Statistics& statistics) const {
     CacheStatistics cache = cache_->statistics();
     statistics.add("blocks_translated", cache.blocks);

@@ -28,6 +28,7 @@ class Translator final : public Engine {
     std::string_view name() const override { return "translate"; }
     std::unique_ptr<Vcpu> make_vcpu(const VcpuParts& parts) const override;
     void add_statistics(Statistics& statistics) const override;
+    void start_threads() override;
     // The part of such a vCPU that runs translated code.
     std::unique_ptr<interpret::NativeTier> make_tier(const VcpuParts& parts, interpret::NativeHost& host) const;
 
