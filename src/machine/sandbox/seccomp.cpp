@@ -148,10 +148,13 @@ namespace {
 
 // glibc reads /proc/sys/vm/overcommit_memory when a thread other than the first shrinks its heap for the first time
 // (check_may_shrink_heap); the answer is kept for the process. And it counts the processors, in /sys, for the ninth
-// thread that allocates (arena_get2), unless told how many arenas there may be. Nobody could ask later.
+// thread that allocates (arena_get2), unless told how many arenas there may be. Nobody could ask later. How much a heap
+// keeps grows with the blocks that were freed (mallopt(3), M_MMAP_THRESHOLD), unless it is set.
 void let_allocator_look_around() {
     constexpr int kArenas = 8;
     mallopt(M_ARENA_MAX, kArenas);
+    constexpr int kKept = 128 << 10;
+    mallopt(M_TRIM_THRESHOLD, kKept);
     constexpr size_t kBlocks = 16, kBlockBytes = 64 << 10;
     std::thread([] {
         std::vector<std::unique_ptr<char[]>> blocks;

@@ -159,6 +159,18 @@ TEST(Seccomp, LetsAThreadGiveMemoryBack) {
     EXPECT_EQ(outcome.code, 0);
 }
 
+// What was freed before makes glibc keep more, so that its first look comes later.
+TEST(Seccomp, LetsAThreadGiveMemoryBackAfterLargeBlocksWereFreed) {
+    { std::vector<char> large(size_t{1} << 20, 'x'); }
+    const Outcome outcome = attempt_confined({}, [] {
+        constexpr size_t kBlocks = 100, kBlockBytes = 60'000;
+        std::vector<std::vector<char>> blocks(kBlocks, std::vector<char>(kBlockBytes));
+        return 0;
+    });
+    EXPECT_EQ(outcome.signal, 0) << outcome.said;
+    EXPECT_EQ(outcome.code, 0);
+}
+
 TEST(Seccomp, LetsManyThreadsAllocateForTheFirstTime) {
     // No thread can be started afterwards, so they wait for the walls to stand.
     std::atomic<bool> confined{false};
