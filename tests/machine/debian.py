@@ -39,9 +39,9 @@ def make_initramfs(path):
         guest.skip(f"no packages: {problem}")
     with initramfs.over(guest.tiny()[1], path, tree) as cpio:
         cpio.program("init", (GUEST / "init").read_bytes())
-        cpio.folder("work")
+        cpio.folder("checks")
         for name in ("compiled.c", "pythons_tests.py"):
-            cpio.program(f"work/{name}", (GUEST / name).read_bytes())
+            cpio.program(f"checks/{name}", (GUEST / name).read_bytes())
 
 
 def run(engine, image, work, folder):
