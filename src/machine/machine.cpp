@@ -106,8 +106,10 @@ Result<> Machine::build() {
     std::vector<device::CfiFlash::Parts> flash;
     for (const FlashBank& bank : flash_) flash.push_back({*bank.content, bank.file.get(), bank.read_only});
     auto on_finish = [this](device::Finish how) { finish(how); };
+    DOPPEL_TRY(auto virtio, make_virtio_devices());
     DOPPEL_TRY(board_, riscv64::Board::create({memory_, ram_size(), *loop_, *timebase_, bus_, specification_.cpus,
-                                               specification_.irqchip, hart_input, on_finish, std::move(flash)}));
+                                               specification_.irqchip, hart_input, on_finish, std::move(flash),
+                                               std::move(virtio)}));
     for (unsigned i = 0; i < harts_->count(); i++) {
         harts_->hart(i).interrupt_files = board_->interrupt_files(i);
         harts_->hart(i).vector.reset(specification_.vlen);

@@ -57,6 +57,8 @@ class Machine {
     explicit Machine(Specification specification) : specification_(std::move(specification)) {}
     Result<> build();
     Result<> add_flash();
+    // machine_virtio.cpp
+    Result<std::vector<riscv64::VirtioSlot>> make_virtio_devices();
     Result<> watch_signals();
     Result<Boot> read_parts();
     Result<> load(Boot& boot);

@@ -1,7 +1,6 @@
 #include "machine/riscv64_board.h"
 
 #include "device/virtio/pci_transport.h"
-#include "device/virtio/rng/device.h"
 #include "isa/riscv/hart.h"
 
 namespace doppel::machine::riscv64 {
@@ -9,8 +8,6 @@ namespace doppel::machine::riscv64 {
 namespace irq = isa::riscv::irq;
 
 namespace {
-
-constexpr unsigned kRngSlot = 1;
 
 std::vector<device::Clint::HartLines> clint_lines(unsigned harts, const HartInput& input) {
     std::vector<device::Clint::HartLines> lines;
@@ -49,11 +46,12 @@ Board::Board(const BoardParts& parts)
             interrupts_->input(input::kPci + 3)},
            interrupts_->messages()) {}
 
-Result<std::unique_ptr<Board>> Board::create(const BoardParts& parts) {
+Result<std::unique_ptr<Board>> Board::create(BoardParts parts) {
     std::unique_ptr<Board> board(new Board(parts));
-    auto rng = std::make_unique<device::virtio::PciTransport>(std::make_unique<device::virtio::rng::RngDevice>(),
-                                                              parts.memory, parts.loop);
-    DOPPEL_CHECK(board->pci_.add(kRngSlot, std::move(rng)));
+    for (VirtioSlot& one : parts.virtio) {
+        auto function = std::make_unique<device::virtio::PciTransport>(std::move(one.device), parts.memory, parts.loop);
+        DOPPEL_CHECK(board->pci_.add(one.slot, std::move(function)));
+    }
     for (const device::CfiFlash::Parts& bank : parts.flash) {
         board->flash_.push_back(std::make_unique<device::CfiFlash>(bank));
     }

@@ -17,6 +17,7 @@
 #include "device/test_finisher.h"
 #include "device/timebase.h"
 #include "device/uart16550.h"
+#include "device/virtio/virtio_device.h"
 #include "machine/boot/loader.h"
 #include "machine/riscv64_irqchip.h"
 #include "memory/guest_memory.h"
@@ -54,6 +55,24 @@ inline constexpr uint32_t kRtc = 11;
 inline constexpr uint32_t kPci = 0x20;  // four of them
 }  // namespace input
 
+// Slots of the PCI bus. A device stands in the same one in every machine, so that a guest finds it under the same name.
+namespace slot {
+inline constexpr unsigned kRng = 1;
+inline constexpr unsigned kConsole = 2;
+inline constexpr unsigned kBalloon = 3;
+inline constexpr unsigned kVsock = 4;
+inline constexpr unsigned kInput = 5;
+inline constexpr unsigned kNetwork = 6;  // and the three after it
+inline constexpr unsigned kShare = 10;   // and the five after it
+inline constexpr unsigned kDisk = 16;    // and the fifteen after it
+}  // namespace slot
+
+// A virtio device and where it is plugged in.
+struct VirtioSlot {
+    unsigned slot;
+    std::unique_ptr<device::virtio::VirtioDevice> device;
+};
+
 // What a board is built into. All of it outlives the board, and the loop is not running when the board goes.
 struct BoardParts {
     memory::GuestMemory& memory;  // with its RAM
@@ -67,12 +86,13 @@ struct BoardParts {
     // The test finisher's: called on a hart's thread, must not wait for harts.
     std::function<void(device::Finish)> finish;
     std::vector<device::CfiFlash::Parts> flash;  // all banks, or none
+    std::vector<VirtioSlot> virtio;              // the board's own from here on
 };
 
 // All devices but the harts.
 class Board {
   public:
-    static Result<std::unique_ptr<Board>> create(const BoardParts& parts);
+    static Result<std::unique_ptr<Board>> create(BoardParts parts);
 
     // All devices to their power-on state; no hart runs.
     void reset();
