@@ -31,6 +31,7 @@ class HugePages {
     uint64_t count_ = 0;  // whole huge pages
     std::unique_ptr<std::atomic<uint16_t>[]> used_;
     std::unique_ptr<std::atomic<bool>> stopped_;
+    std::unique_ptr<std::atomic<int>> failures_;  // before the first success; then negative
 };
 
 }  // namespace doppel::memory

@@ -1,6 +1,7 @@
 #include "memory/huge_pages.h"
 
 #include <gtest/gtest.h>
+#include <sys/mman.h>
 
 #include "memory/guest_memory.h"
 
@@ -32,6 +33,18 @@ TEST_F(HugePagesTest, AreAskedForWhenAnEighthIsInUse) {
         EXPECT_EQ(memory_.load<uint64_t>(kBase + kHugePageSize + i * kPageSize), i + 1);
     }
     EXPECT_EQ(memory_.load<uint64_t>(kBase + kHugePageSize + 100 * kPageSize), 0u);
+}
+
+TEST_F(HugePagesTest, AreStillAskedForWhenThereWasNoneForAnotherRange) {
+    uint8_t* host = memory_.find(kBase, 1)->host;
+    ASSERT_EQ(madvise(host, kHugePageSize, MADV_NOHUGEPAGE), 0);  // makes the kernel refuse it as unknown advice
+    touch(kBase, kEnough);
+    EXPECT_EQ(memory_.resident_bytes(), kEnough * kPageSize);
+    touch(kBase + kHugePageSize, kEnough);
+    if (memory_.resident_bytes() == 2 * kEnough * kPageSize) GTEST_SKIP() << "this host gives no huge page";
+    ASSERT_EQ(madvise(host, kHugePageSize, MADV_HUGEPAGE), 0);
+    touch(kBase, 2 * kEnough);  // as many again
+    EXPECT_EQ(memory_.resident_bytes(), 2 * kHugePageSize);
 }
 
 TEST_F(HugePagesTest, AreNothingForWhatIsNoWholeOne) {
