@@ -70,8 +70,8 @@ Result<std::unique_ptr<Region>> GuestMemory::make_region(const Mapping& mapping,
     auto page_bits = [words] {
         return std::unique_ptr<std::atomic<uint64_t>[]>(new (std::nothrow) std::atomic<uint64_t>[words]());
     };
-    auto dirty = page_bits(), code = page_bits(), code_written = page_bits();
-    if (!dirty || !code || !code_written) {
+    auto dirty = page_bits(), discarded = page_bits(), code = page_bits(), code_written = page_bits();
+    if (!dirty || !discarded || !code || !code_written) {
         return fail(bad_range(mapping.base, mapping.size, "the host has no memory for its dirty bits"));
     }
     uint8_t* host = map_file(file.get(), mapping.size, mapping.frozen ? MAP_PRIVATE : MAP_SHARED, nullptr);
@@ -92,6 +92,7 @@ Result<std::unique_ptr<Region>> GuestMemory::make_region(const Mapping& mapping,
     region->file = std::move(file);
     region->frozen = mapping.frozen;
     region->dirty = std::move(dirty);
+    region->discarded = std::move(discarded);
     region->code = std::move(code);
     region->code_written = std::move(code_written);
     region->huge_pages = std::move(*huge_pages);
@@ -187,7 +188,11 @@ void note_code_written(const Region& region, uint64_t word, uint64_t pages) {
 
 }  // namespace
 
-void GuestMemory::mark_dirty(const Region& region, uint64_t address, uint64_t length) {
+namespace {
+
+// Calls `visit(word, bits)` for each word of the page bits that has some of the range's pages.
+template <class Visit>
+void for_each_word(const Region& region, uint64_t address, uint64_t length, Visit visit) {
     if (length == 0) return;
     uint64_t first = (address - region.base) / kPageSize;
     uint64_t last = (address - region.base + (length - 1)) / kPageSize;
@@ -195,15 +200,36 @@ void GuestMemory::mark_dirty(const Region& region, uint64_t address, uint64_t le
         uint64_t bits = ~uint64_t{0};
         if (word == first / kPagesPerWord) bits &= ~uint64_t{0} << (first % kPagesPerWord);
         if (word == last / kPagesPerWord) bits &= ~uint64_t{0} >> (kPagesPerWord - 1 - last % kPagesPerWord);
+        visit(word, bits);
+    }
+}
+
+void note_code_written_among(const Region& region, uint64_t word, uint64_t bits) {
+    if (uint64_t code = region.code[word].load(std::memory_order_relaxed) & bits; code != 0) [[unlikely]]
+        note_code_written(region, word, code);
+}
+
+// Before the pages go: what is written from then on is a use again.
+void mark_discarded(const Region& region, uint64_t address, uint64_t length) {
+    for_each_word(region, address, length, [&](uint64_t word, uint64_t bits) {
+        region.discarded[word].fetch_or(bits, std::memory_order_release);
+        region.dirty[word].fetch_and(~bits, std::memory_order_release);
+    });
+    region.huge_pages.note_discarded(address - region.base, length);
+}
+
+}  // namespace
+
+void GuestMemory::mark_dirty(const Region& region, uint64_t address, uint64_t length) {
+    for_each_word(region, address, length, [&](uint64_t word, uint64_t bits) {
         // Most writes hit pages that are dirty already, and a load leaves the cache line shared.
         std::atomic<uint64_t>& entry = region.dirty[word];
         if ((entry.load(std::memory_order_relaxed) & bits) != bits) {
             const uint64_t before = entry.fetch_or(bits, std::memory_order_release);
             note_used(region, word, std::popcount(bits & ~before));
         }
-        if (uint64_t code = region.code[word].load(std::memory_order_relaxed) & bits; code != 0) [[unlikely]]
-            note_code_written(region, word, code);
-    }
+        note_code_written_among(region, word, bits);
+    });
 }
 
 namespace {
@@ -247,7 +273,8 @@ std::vector<uint64_t> GuestMemory::collect_dirty() {
     for (const Region* region : sorted) {
         uint64_t words = (region->size / kPageSize + kPagesPerWord - 1) / kPagesPerWord;
         for (uint64_t word = 0; word < words; word++) {
-            uint64_t bits = region->dirty[word].exchange(0, std::memory_order_acquire);
+            uint64_t bits = region->dirty[word].exchange(0, std::memory_order_acquire) |
+                            region->discarded[word].exchange(0, std::memory_order_acquire);
             for (; bits != 0; bits &= bits - 1) {
                 uint64_t page = word * kPagesPerWord + static_cast<uint64_t>(std::countr_zero(bits));
                 pages.push_back(region->base + page * kPageSize);
@@ -265,8 +292,10 @@ bool GuestMemory::discard(uint64_t address, uint64_t length) {
         if (!region->writable) return false;
         if (length == 0) return true;
         uint64_t offset = address - region->base;
+        mark_discarded(*region, address, length);
         region->frozen ? discard_frozen(*region, offset, length) : discard_shared(*region, offset, length);
-        mark_dirty(*region, address, length);
+        for_each_word(*region, address, length,
+                      [&](uint64_t word, uint64_t bits) { note_code_written_among(*region, word, bits); });
         return true;
     }
     return false;

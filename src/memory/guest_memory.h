@@ -47,6 +47,8 @@ struct Region {
     bool frozen;
     PageRanges zeroed;                               // offsets where anonymous memory has replaced the frozen content
     std::unique_ptr<std::atomic<uint64_t>[]> dirty;  // a bit a page
+    // A bit a page: discarded since the last collect_dirty, which is no use: what is written again later counts as new.
+    std::unique_ptr<std::atomic<uint64_t>[]> discarded;
     // A bit a page each: an engine holds translations of its code; it was written since they were last compared.
     std::unique_ptr<std::atomic<uint64_t>[]> code, code_written;
     HugePages huge_pages;
@@ -147,7 +149,7 @@ class GuestMemory {
     static bool holds_code(const Region& region, uint64_t address);
     // Whether the page was written since the last call.
     static bool take_code_written(const Region& region, uint64_t address);
-    // Guest physical addresses of the pages written since the last call, ascending; clears the bits.
+    // Guest physical addresses of the pages written or discarded since the last call, ascending; clears the bits.
     std::vector<uint64_t> collect_dirty();
 
     // Gives whole pages back to the host; the guest then reads zeroes. False unless the range is page-aligned and in

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <sys/mman.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <new>
 
@@ -50,6 +51,12 @@ void HugePages::note_used(uint64_t offset, unsigned pages) const {
     used_[number].store(0, std::memory_order_relaxed);
     if (errno != EINVAL || failures_->load(std::memory_order_relaxed) == kCollapses) return;
     if (failures_->fetch_add(1, std::memory_order_relaxed) + 1 == kMostFailures) stop();
+}
+
+void HugePages::note_discarded(uint64_t offset, uint64_t length) const {
+    const uint64_t end = std::min((offset + length) / kHugePageSize, count_);
+    for (uint64_t number = (offset + kHugePageSize - 1) / kHugePageSize; number < end; number++)
+        used_[number].store(0, std::memory_order_relaxed);
 }
 
 }  // namespace doppel::memory

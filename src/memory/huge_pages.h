@@ -23,6 +23,8 @@ class HugePages {
     // `pages` more of the 4-KiB pages around `offset`, all within one huge page, are in use. When an eighth is, the
     // rest becomes so as well, which takes the calling thread half a millisecond.
     void note_used(uint64_t offset, unsigned pages) const;
+    // What lies wholly in the range is about to be given back: none of it is in use.
+    void note_discarded(uint64_t offset, uint64_t length) const;
     // Nothing is done any more: what is mapped there is no longer shared memory.
     void stop() const { stopped_->store(true, std::memory_order_relaxed); }
 

@@ -63,6 +63,21 @@ TEST_F(HugePagesTest, AreNotAskedForOverFrozenMemory) {
     EXPECT_LT(copy.resident_bytes(), kHugePageSize);
 }
 
+TEST_F(HugePagesTest, AreNotMadeOfWhatIsDiscarded) {
+    ASSERT_TRUE(memory_.discard(kBase, kSize));
+    EXPECT_EQ(memory_.resident_bytes(), 0u);
+    touch(kBase, kSome);
+    EXPECT_EQ(memory_.resident_bytes(), kSome * kPageSize);
+}
+
+TEST_F(HugePagesTest, AreAskedForAgainWhenWhatWasDiscardedIsInUse) {
+    touch(kBase, kEnough);
+    if (memory_.resident_bytes() != kHugePageSize) GTEST_SKIP() << "this host gives no huge page";
+    ASSERT_TRUE(memory_.discard(kBase, kHugePageSize));
+    touch(kBase, kEnough);
+    EXPECT_EQ(memory_.resident_bytes(), kHugePageSize);
+}
+
 TEST_F(HugePagesTest, GoBackToTheHostWithWhatIsDiscarded) {
     touch(kBase, kEnough);
     ASSERT_TRUE(memory_.discard(kBase, kHugePageSize));

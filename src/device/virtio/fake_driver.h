@@ -132,7 +132,7 @@ class FakeDriver {
         set_status(VIRTIO_CONFIG_S_ACKNOWLEDGE | VIRTIO_CONFIG_S_DRIVER | VIRTIO_CONFIG_S_FEATURES_OK);
         return (status() & VIRTIO_CONFIG_S_FEATURES_OK) != 0;
     }
-    // Rings at `base`, which has room for 64 KiB each.
+    // Rings at `base`, which has room for three of 64 KiB each.
     Ring set_up_queue(uint16_t index, uint16_t size, uint64_t base = kFakeRam) const {
         Ring ring{.size = size, .descriptors = base, .available = base + 0x10000, .used = base + 0x20000};
         write(VIRTIO_PCI_COMMON_Q_SELECT, 2, index);

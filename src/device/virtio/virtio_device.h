@@ -63,6 +63,7 @@ class VirtioDevice : public Saved {
 
   protected:
     Transport& transport() { return *transport_; }
+    const Transport& transport() const { return *transport_; }
 
   private:
     Transport* transport_ = nullptr;

@@ -1,18 +1,23 @@
 // The libFuzzer frame of every virtio device: the whole PCI function behind its host, under configuration and BAR
-// accesses, ring memory, resets and saved states of the input. A device's fuzzer is one call of fuzz_virtio_device.
+// accesses, memory of all its rings, resets and saved states of the input. A device's fuzzer is one call of
+// fuzz_virtio_device.
 #pragma once
 
 #include <zlib.h>
 
+#include <algorithm>
+#include <functional>
 #include <memory>
+#include <type_traits>
 #include <utility>
+#include <vector>
 
 #include "device/device_fuzzing.h"
 #include "device/virtio/fake_driver.h"
 
 namespace doppel::device::virtio {
 
-inline constexpr uint64_t kRings = 0x30000;  // what FakeDriver's rings take of memory
+inline constexpr uint64_t kRings = 0x30000;  // what a ring of FakeDriver takes of memory
 
 // Takes any message; an address is never dereferenced.
 class DroppedMessages final : public MsiSink {
@@ -23,25 +28,43 @@ class DroppedMessages final : public MsiSink {
 
 class FuzzedFunction {
   public:
-    FuzzedFunction(std::unique_ptr<VirtioDevice> device, bool with_messages)
-        : machine_(with_messages ? &messages_ : nullptr), driver_(machine_, kSlot) {
+    // What reaches the device from the host's side.
+    using Outside = std::function<void(FuzzBytes&)>;
+
+    explicit FuzzedFunction(bool with_messages)
+        : machine_(with_messages ? &messages_ : nullptr), driver_(machine_, kSlot) {}
+    void add(std::unique_ptr<VirtioDevice> device, Outside outside) {
         machine_.add(kSlot, std::move(device));
         fuzz_require(machine_.mapped);
+        outside_ = std::move(outside);
     }
+    memory::GuestMemory& memory() { return machine_.memory; }
 
     void run(FuzzBytes& bytes) {
-        // From the state that a driver leaves behind, so that short inputs reach the queue.
-        if ((bytes.byte() & 1) != 0) {
-            auto ring = driver_.start(kIndirectFeature | (bytes.byte() & 1 ? kEventIndexFeature : 0), 16);
-            fuzz_require(ring.has_value());
-            ring_ = *ring;
-        }
+        // From the state that a driver leaves behind, so that short inputs reach the queues.
+        if ((bytes.byte() & 1) != 0) start((bytes.byte() & 1) != 0 ? kEventIndexFeature : 0);
         while (!bytes.empty()) step(bytes);
         machine_.loop->run_ready();
     }
 
   private:
     static constexpr unsigned kSlot = 1;
+
+    static constexpr uint16_t kMaxRings = 16;  // as many as kFakeRam has room for
+
+    // With all that the device offers: a driver that leaves features out is what the input makes of the registers.
+    void start(uint64_t ring_features) {
+        fuzz_require(driver_.discover());
+        const uint64_t own = driver_.offered_features() & ~(kIndirectFeature | kEventIndexFeature);
+        fuzz_require(driver_.negotiate(own | kIndirectFeature | ring_features));
+        rings_.clear();
+        const auto queues = static_cast<uint16_t>(driver_.read(VIRTIO_PCI_COMMON_NUMQ, 2));
+        for (uint16_t i = 0; i < std::min(queues, kMaxRings); i++) {
+            rings_.push_back(driver_.set_up_queue(i, 16, kFakeRam + i * kRings));
+        }
+        driver_.ready();
+    }
+    FakeDriver::Ring& ring(uint8_t choice) { return rings_[choice % rings_.size()]; }
 
     void step(FuzzBytes& bytes) {
         uint8_t action = bytes.byte();
@@ -69,23 +92,26 @@ class FuzzedFunction {
                     width, action, bytes);
                 break;
             case 8:
-                (void)machine_.memory.write(kFakeRam + bytes.integer(3) % kRings, bytes.take(bytes.byte()));
+                (void)machine_.memory.write(kFakeRam + bytes.integer(3) % kFakeRamSize, bytes.take(bytes.byte()));
                 break;
             case 9:
                 describe(bytes);
                 break;
             case 10:
-                if (ring_.size != 0) driver_.offer(ring_, bytes.byte() % 32);
+                if (!rings_.empty()) offer(bytes.byte());
                 break;
             case 11:
-                if (ring_.size != 0) driver_.kick(ring_);
+                if (!rings_.empty()) driver_.kick(ring(bytes.byte()));
                 break;
             case 12:
                 if (action == 12) machine_.pci.reset();
-                if (action == 12 + 0x40) driver_.start(kIndirectFeature, 16);
+                if (action == 12 + 0x40) start(0);
                 break;
             case 13:
                 save_and_restore(bytes);
+                break;
+            case 14:
+                if (outside_) outside_(bytes);
                 break;
             default:
                 machine_.loop->run_ready();
@@ -101,13 +127,16 @@ class FuzzedFunction {
         }
     }
 
+    void offer(uint8_t choice) { driver_.offer(ring(choice >> 5), choice % 32); }
+
     void describe(FuzzBytes& bytes) {
-        if (ring_.size == 0) return;
+        if (rings_.empty()) return;
+        const FakeDriver::Ring& of = ring(bytes.byte());
         uint16_t index = bytes.byte() % 16;
         FakeDriver::Descriptor descriptor{kFakeRam + bytes.integer(3), static_cast<uint32_t>(bytes.integer(3))};
         descriptor.flags = static_cast<uint16_t>(bytes.byte() & 7);
         descriptor.next = bytes.byte() % 32;
-        driver_.describe(ring_.descriptors, index, descriptor);
+        driver_.describe(of.descriptors, index, descriptor);
     }
 
     // What was saved restores to the same; an altered state may be refused, and then nothing has changed.
@@ -131,15 +160,37 @@ class FuzzedFunction {
     DroppedMessages messages_;
     FakeMachine machine_;
     FakeDriver driver_;
-    FakeDriver::Ring ring_;
+    std::vector<FakeDriver::Ring> rings_;
+    Outside outside_;
 };
 
-// `make` builds the device under test, the same one each time: its answers must depend on the input alone.
-template <class Make>
-void fuzz_virtio_device(const uint8_t* data, size_t size, Make make) {
+// `make` builds the device under test, the same one each time: its answers must depend on the input alone. It may ask
+// for the guest's memory, and may return a pair: the device, and what reaches it from outside
+// (FuzzedFunction::Outside). `finish` lets what still uses guest memory end, while the machine is there.
+template <class Make, class Finish>
+void fuzz_virtio_device(const uint8_t* data, size_t size, Make make, Finish finish) {
     FuzzBytes bytes(data, size);
     bool with_messages = (bytes.byte() & 1) != 0;
-    FuzzedFunction(make(), with_messages).run(bytes);
+    FuzzedFunction function(with_messages);
+    auto made = [&] {
+        if constexpr (std::is_invocable_v<Make, memory::GuestMemory&>) {
+            return make(function.memory());
+        } else {
+            return make();
+        }
+    }();
+    if constexpr (requires { made.second; }) {
+        function.add(std::move(made.first), std::move(made.second));
+    } else {
+        function.add(std::move(made), {});
+    }
+    function.run(bytes);
+    finish();
+}
+
+template <class Make>
+void fuzz_virtio_device(const uint8_t* data, size_t size, Make make) {
+    fuzz_virtio_device(data, size, make, [] {});
 }
 
 }  // namespace doppel::device::virtio
