@@ -130,6 +130,8 @@ PciTransport::CommonImage PciTransport::common_image() const {
     store_le(&image[VIRTIO_PCI_COMMON_MSIX], r.config_vector);
     store_le(&image[VIRTIO_PCI_COMMON_NUMQ], static_cast<uint16_t>(queues_.size()));
     image[VIRTIO_PCI_COMMON_STATUS] = r.status;
+    // A driver waits for 0 after it has reset the device (4.1.4.3.2).
+    if (r.status == 0 && device_->resetting()) image[VIRTIO_PCI_COMMON_STATUS] = VIRTIO_CONFIG_S_NEEDS_RESET;
     image[VIRTIO_PCI_COMMON_CFGGENERATION] = r.config_generation;
     store_le(&image[VIRTIO_PCI_COMMON_Q_SELECT], r.queue_select);
     if (r.queue_select >= queues_.size()) return image;  // size 0: there is no such queue

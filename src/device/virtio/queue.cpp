@@ -17,21 +17,28 @@ constexpr uint64_t kRingHeader = 4;  // flags and idx, in front of both rings
 constexpr uint64_t kIndex = 2;       // offset of idx
 constexpr uint64_t kEvent = 2;       // bytes of used_event and avail_event, behind the rings
 
-// Copies between `bytes` and the parts from `offset` on; `copy(address, piece)` moves one piece.
-template <class Byte, class Copy>
-bool for_each_piece(std::span<const Part> parts, uint64_t offset, std::span<Byte> bytes, Copy copy) {
+// Calls f(address, bytes) for each piece of `length` bytes from `offset` on, until it returns false.
+template <class F>
+bool for_each_piece(std::span<const Part> parts, uint64_t offset, uint64_t length, F f) {
     for (const Part& part : parts) {
-        if (bytes.empty()) break;
+        if (length == 0) break;
         if (offset >= part.length) {
             offset -= part.length;
             continue;
         }
-        size_t piece = std::min<uint64_t>(part.length - offset, bytes.size());
-        if (!copy(part.address + offset, bytes.first(piece))) return false;
-        bytes = bytes.subspan(piece);
+        const uint64_t piece = std::min<uint64_t>(part.length - offset, length);
+        if (!f(part.address + offset, piece)) return false;
+        length -= piece;
         offset = 0;
     }
-    return bytes.empty();
+    return length == 0;
+}
+
+bool find_in_host(const memory::GuestMemory& memory, uint64_t address, uint64_t bytes, std::vector<iovec>& parts) {
+    const memory::Region* region = memory.find(address, bytes);
+    if (region == nullptr) return false;
+    parts.push_back({region->host + (address - region->base), bytes});
+    return true;
 }
 
 constexpr bool fits(uint64_t offset, uint64_t length, uint64_t total) {
@@ -42,14 +49,43 @@ constexpr bool fits(uint64_t offset, uint64_t length, uint64_t total) {
 
 bool Chain::read(uint64_t offset, std::span<uint8_t> to) const {
     if (stale() || !fits(offset, to.size(), readable_bytes_)) return false;
-    return for_each_piece(readable(), offset, to,
-                          [&](uint64_t address, std::span<uint8_t> piece) { return memory_->read(address, piece); });
+    return for_each_piece(readable(), offset, to.size(), [&](uint64_t address, uint64_t bytes) {
+        const bool done = memory_->read(address, to.first(bytes));
+        to = to.subspan(bytes);
+        return done;
+    });
 }
 
 bool Chain::write(uint64_t offset, std::span<const uint8_t> from) {
     if (stale() || !fits(offset, from.size(), writable_bytes_)) return false;
-    return for_each_piece(writable(), offset, from, [&](uint64_t address, std::span<const uint8_t> piece) {
-        return memory_->write(address, piece);
+    return for_each_piece(writable(), offset, from.size(), [&](uint64_t address, uint64_t bytes) {
+        const bool done = memory_->write(address, from.first(bytes));
+        from = from.subspan(bytes);
+        return done;
+    });
+}
+
+bool Chain::find_readable(uint64_t offset, uint64_t length, std::vector<iovec>& parts) const {
+    if (stale() || !fits(offset, length, readable_bytes_)) return false;
+    // Each part lay inside a region when the chain was validated, and regions stay.
+    return for_each_piece(readable(), offset, length, [&](uint64_t address, uint64_t bytes) {
+        return find_in_host(*memory_, address, bytes, parts);
+    });
+}
+
+bool Chain::find_writable(uint64_t offset, uint64_t length, std::vector<iovec>& parts) {
+    if (stale() || !fits(offset, length, writable_bytes_)) return false;
+    return for_each_piece(writable(), offset, length, [&](uint64_t address, uint64_t bytes) {
+        return find_in_host(*memory_, address, bytes, parts);
+    });
+}
+
+void Chain::mark_written(uint64_t offset, uint64_t length) {
+    if (!fits(offset, length, writable_bytes_)) return;
+    for_each_piece(writable(), offset, length, [&](uint64_t address, uint64_t bytes) {
+        const memory::Region* region = memory_->find(address, bytes);
+        if (region != nullptr) memory::GuestMemory::mark_dirty(*region, address, bytes);
+        return true;
     });
 }
 

@@ -1,6 +1,8 @@
 // The device's side of a split virtqueue (virtio 1.2, 2.7), with indirect descriptors and event index.
 #pragma once
 
+#include <sys/uio.h>
+
 #include <atomic>
 #include <cstdint>
 #include <memory>
@@ -39,6 +41,14 @@ class Chain {
     // all of it lies inside.
     [[nodiscard]] bool read(uint64_t offset, std::span<uint8_t> to) const;
     [[nodiscard]] bool write(uint64_t offset, std::span<const uint8_t> from);
+
+    // The same bytes where they lie in the host's memory, for input and output without a copy: appended to `parts`. The
+    // guest can change them at any moment; they stay there as long as guest memory. False, and nothing appended, unless
+    // all of it lies inside.
+    [[nodiscard]] bool find_readable(uint64_t offset, uint64_t length, std::vector<iovec>& parts) const;
+    [[nodiscard]] bool find_writable(uint64_t offset, uint64_t length, std::vector<iovec>& parts);
+    // What was found writable was written to, or may have been. Of a stale chain, too.
+    void mark_written(uint64_t offset, uint64_t length);
 
   private:
     friend class Queue;

@@ -70,6 +70,34 @@ TEST(Queue, CopiesAcrossPartsAndNeverBeyondThem) {
     EXPECT_FALSE(chain->write(3, bytes));
 }
 
+TEST(Queue, FindsPartsInTheHostsMemory) {
+    Fixture f;
+    f.driver.submit(f.ring, 0,
+                    {{kData, 3}, {kData + 100, 5}, {kData + 0x2000, 4, kWrite}, {kData + 0x5000, 4, kWrite}});
+    auto chain = f.queue.pop();
+    ASSERT_TRUE(chain.has_value());
+    std::vector<iovec> parts;
+    ASSERT_TRUE(chain->find_readable(2, 4, parts));
+    ASSERT_EQ(parts.size(), 2u);
+    EXPECT_EQ(parts[0].iov_len, 1u);
+    EXPECT_EQ(parts[1].iov_len, 3u);
+    const uint8_t* host = f.machine.memory.find(kData, 1)->host + (kData - kFakeRam);
+    EXPECT_EQ(parts[0].iov_base, host + 2);
+    EXPECT_EQ(parts[1].iov_base, host + 100);
+    EXPECT_FALSE(chain->find_readable(2, 7, parts));
+    EXPECT_FALSE(chain->find_writable(9, 0, parts));
+    EXPECT_EQ(parts.size(), 2u);
+    (void)f.machine.memory.collect_dirty();
+    ASSERT_TRUE(chain->find_writable(3, 2, parts));
+    EXPECT_TRUE(f.machine.memory.collect_dirty().empty());
+    f.queue.reset();
+    EXPECT_FALSE(chain->find_writable(3, 2, parts));
+    chain->mark_written(3, 2);
+    EXPECT_EQ(f.machine.memory.collect_dirty(), (std::vector<uint64_t>{kData + 0x2000, kData + 0x5000}));
+    chain->mark_written(3, 6);
+    EXPECT_TRUE(f.machine.memory.collect_dirty().empty());
+}
+
 TEST(Queue, PublishesUsedElementsInOrder) {
     Fixture f;
     f.driver.submit(f.ring, 4, {{kData, 10, kWrite}});

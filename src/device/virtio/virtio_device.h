@@ -60,6 +60,8 @@ class VirtioDevice : public Saved {
     virtual void activate(uint64_t /*features*/) {}
     virtual void notify(unsigned queue) = 0;  // chains may be there
     virtual void reset() = 0;
+    // After a reset: what was under way still reads or writes guest memory, and the driver has to wait.
+    virtual bool resetting() const { return false; }
 
   protected:
     Transport& transport() { return *transport_; }
