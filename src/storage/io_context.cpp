@@ -84,6 +84,11 @@ bool IoContext::has_callers() {
     return true;
 }
 
+Result<> IoContext::restart_threads() {
+    DOPPEL_CHECK(engine_->restart_threads());
+    return callers_ ? callers_->restart_threads() : Result<>();
+}
+
 void IoContext::submit() {
     engine_->submit();
     if (callers_) callers_->submit();

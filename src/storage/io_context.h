@@ -52,6 +52,7 @@ class IoEngine {
     // Takes completed operations; waits for one, up to `nanoseconds` where given, if `wait`.
     virtual size_t take(std::span<IoOperation*> into, bool wait, std::optional<uint64_t> nanoseconds) = 0;
     virtual int readiness() const = 0;  // a descriptor that is readable when `take` would find something
+    virtual Result<> restart_threads() { return {}; }
     virtual std::string_view name() const = 0;
 };
 
@@ -104,9 +105,13 @@ class IoContext {
     const Clock& clock() const { return *clock_; }
     std::string_view engine() const { return engine_->name(); }
 
-    // Without an event loop: lets things happen, and waits for the first if `wait`. False where nothing is under way.
+    // Replaces its threads, which inherit what the calling thread is confined by meanwhile. While nothing is under way.
+    Result<> restart_threads();
+
+    // While no event loop runs: lets things happen, and waits for the first if `wait`. False where nothing is under
+    // way.
     bool step(bool wait);
-    // Without an event loop: drives a task, and all others, until it is done.
+    // The same: drives a task, and all others, until it is done.
     template <class T>
     T run(Task<T> task) {
         while (!task.done() && step(true)) {

@@ -1,7 +1,11 @@
 // Files and block devices through both engines, with an event loop and without.
+#include <fcntl.h>
 #include <gtest/gtest.h>
+#include <liburing.h>
+#include <sys/mman.h>
 
 #include <fstream>
+#include <set>
 #include <thread>
 
 #include "base/temporary_folder.h"
@@ -120,6 +124,51 @@ TEST_P(Io, CallsRunElsewhere) {
     };
     EXPECT_TRUE(io_->run(call()).no_space());
     EXPECT_NE(where, std::this_thread::get_id());
+}
+
+TEST_P(Io, GoesOnWithNewThreads) {
+    std::set<std::thread::id> before, after;
+    auto note = [this](std::set<std::thread::id>& into) {
+        auto call = [&into] {
+            into.insert(std::this_thread::get_id());
+            return 0;
+        };
+        auto task = [](IoContext& io, auto& function) -> Task<Status> { co_return Status(co_await io.call(function)); };
+        EXPECT_TRUE(io_->run(task(*io_, call)).ok());
+    };
+    note(before);
+    ASSERT_TRUE(io_->restart_threads().has_value());
+    note(after);
+    EXPECT_FALSE(after.contains(std::this_thread::get_id()));
+    EXPECT_EQ(before.size() + after.size(), 2u);
+}
+
+TEST(Uring, OpensNoFiles) {
+    auto engine = make_uring_engine();
+    if (!engine) GTEST_SKIP() << "the kernel refuses io_uring";
+    // As one who has the descriptor only: where the rings lie, another of the same size tells.
+    io_uring_params parameters{};
+    parameters.flags = IORING_SETUP_R_DISABLED | IORING_SETUP_COOP_TASKRUN;
+    io_uring other{}, ring{};
+    ASSERT_EQ(io_uring_queue_init_params(256, &other, &parameters), 0);
+    ASSERT_EQ(io_uring_queue_mmap((*engine)->readiness(), &parameters, &ring), 0);
+    for (const bool allowed : {true, false}) {
+        io_uring_sqe* entry = io_uring_get_sqe(&ring);
+        ASSERT_NE(entry, nullptr);
+        if (allowed) {
+            io_uring_prep_nop(entry);
+        } else {
+            io_uring_prep_openat(entry, AT_FDCWD, "/dev/null", O_RDONLY, 0);
+        }
+        ASSERT_EQ(io_uring_submit(&ring), 1);
+        io_uring_cqe* result = nullptr;
+        ASSERT_EQ(io_uring_wait_cqe(&ring, &result), 0);
+        EXPECT_EQ(result->res, allowed ? 0 : -EACCES);
+        io_uring_cqe_seen(&ring, result);
+    }
+    munmap(ring.sq.sqes, parameters.sq_entries * sizeof(io_uring_sqe));
+    munmap(ring.sq.ring_ptr, ring.sq.ring_sz);
+    io_uring_queue_exit(&other);
 }
 
 Task<Status> sleep(IoContext& io) {

@@ -50,25 +50,19 @@ int carry_out(IoOperation& operation) {
 
 class ThreadEngine : public IoEngine {
   public:
-    ~ThreadEngine() override {
-        {
-            std::lock_guard guard(lock_);
-            stopping_ = true;
-        }
-        work_.notify_all();
-        for (std::thread& thread : threads_) thread.join();
-    }
+    ~ThreadEngine() override { stop(); }
 
     Result<> make(unsigned threads) {
         ready_.reset(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
         if (!ready_) return fail(Error::system("set up disk input and output", "eventfd", errno));
-        try {
-            for (unsigned i = 0; i < std::max(threads, 1u); i++) threads_.emplace_back([this] { work(); });
-        } catch (const std::system_error& error) {
-            if (threads_.empty())
-                return fail(Error::system("set up disk input and output", "threads", error.code().value()));
-        }
-        return {};
+        return start(std::max(threads, 1u));
+    }
+
+    Result<> restart_threads() override {
+        const auto count = static_cast<unsigned>(threads_.size());
+        stop();
+        stopping_ = false;
+        return start(count);
     }
 
     void add(IoOperation& operation) override { added_.push_back(&operation); }
@@ -107,6 +101,25 @@ class ThreadEngine : public IoEngine {
     std::string_view name() const override { return "threads"; }
 
   private:
+    // As many as can be made; an error where that is none.
+    Result<> start(unsigned count) {
+        try {
+            while (threads_.size() < count) threads_.emplace_back([this] { work(); });
+        } catch (const std::system_error& error) {
+            if (threads_.empty())
+                return fail(Error::system("set up disk input and output", "threads", error.code().value()));
+        }
+        return {};
+    }
+    void stop() {
+        {
+            std::lock_guard guard(lock_);
+            stopping_ = true;
+        }
+        work_.notify_all();
+        for (std::thread& thread : threads_) thread.join();
+        threads_.clear();
+    }
     void work() {
         std::unique_lock guard(lock_);
         while (true) {
