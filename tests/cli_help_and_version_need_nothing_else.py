@@ -18,7 +18,7 @@ with launcher() as doppel:
         check(f"  {verb} " in overview, overview)
         text = doppel.succeed(verb, "--help")
         check(text == doppel.succeed("help", verb) and "Example: " in text, text)
-    check("--no-reboot" in doppel.succeed("run", "--disk", "d", "--help"), "--help after an option that is not built")
+    check("--no-reboot" in doppel.succeed("run", "--volume", "v", "--help"), "--help after an option that is not built")
     with open("/dev/full", "w") as full:
         done = subprocess.run([doppel.program, "help"], stdout=full, stderr=subprocess.PIPE, text=True, timeout=60)
     check(done.returncode == 1 and "No space left" in done.stderr, done)

@@ -10,7 +10,7 @@ namespace doppel::cli {
 namespace {
 
 bool is_file(const Option& option) {
-    return option.argument == "FILE" || option.argument == "FILE[,ro]" || option.argument == "DIR" ||
+    return option.argument == "FILE" || option.argument.starts_with("FILE[,") || option.argument == "DIR" ||
            option.argument == "DIR|off";
 }
 

@@ -35,6 +35,7 @@ constexpr std::array kMachineOptions{std::string_view("--kernel"),
                                      std::string_view("--sandbox"),
                                      std::string_view("--trace"),
                                      std::string_view("--flash"),
+                                     std::string_view("--disk"),
                                      std::string_view("--code-cache"),
                                      std::string_view("--translate-without"),
                                      std::string_view("--stats"),
@@ -92,6 +93,10 @@ Result<> take_machine_values(const Arguments& arguments, Specification& s) {
     for (const std::string& text : arguments.values("--trace")) {
         DOPPEL_TRY(auto trace, machine::trace_from(text));
         s.traces.push_back(std::move(trace));
+    }
+    for (const std::string& text : arguments.values("--disk")) {
+        DOPPEL_TRY(auto disk, machine::disk_from(text));
+        s.disks.push_back(std::move(disk));
     }
     for (const auto& [option, path] : {std::pair{"--kernel", &s.kernel},
                                        {"--initrd", &s.initrd},
@@ -218,6 +223,7 @@ std::string_view level_of(const Recognised& what) {
             return "program";
         case Content::kTree:
         case Content::kDisk:
+        case Content::kForeignDisk:
         case Content::kKernel:
         case Content::kUnknown:
             break;
@@ -229,9 +235,27 @@ Error refuse_path(const std::string& path, const Recognised& what, const std::op
                   bool machine_options) {
     if (what.content == Content::kKernel) return run_failed(path, "it is a Linux kernel", "use --kernel " + path);
     if (what.content == Content::kUnknown && !as)
-        return run_failed(path, "it is " + what.kind, "name a raw disk by --disk, once that is built");
+        return run_failed(path, "it is " + what.kind, "name a raw disk by --disk, and give --kernel or --firmware");
     const std::string level = as ? *as : machine_options ? "machine" : std::string(level_of(what));
     return run_failed(path, "it is " + what.kind + ", and running one as a " + level + " is not built yet");
+}
+
+constexpr std::array kStartable{"--kernel", "--firmware", "--flash"};
+
+// The disk becomes the machine's first one.
+Result<> choose_disk(const Arguments& arguments, const Recognised& found, Plan& plan) {
+    const std::string& path = arguments.operands()[0];
+    if (found.content == Content::kForeignDisk)
+        return fail(run_failed(path, "it is " + found.kind + ", which doppel cannot read",
+                               "convert it with qemu-img convert -O qcow2"));
+    if (std::ranges::none_of(kStartable, [&](const char* option) { return arguments.has(option); }))
+        return fail(run_failed(path, "it is " + found.kind + ", and a machine needs something that starts it",
+                               "give --firmware or --kernel, too"));
+    if (arguments.operands().size() > 1)
+        return fail(run_failed(arguments.operands()[1], "running a command inside a machine is not built yet"));
+    plan.specification.disks.insert(plan.specification.disks.begin(), machine::DiskChoice{.path = path});
+    if (plan.level.why.empty()) plan.level = {"machine", path + " is " + found.kind};
+    return {};
 }
 
 Result<> choose_image(const Arguments& arguments, const image::Catalog& catalog, const std::string& name, Plan& plan) {
@@ -264,10 +288,10 @@ Result<> choose_level(const Arguments& arguments, const image::Catalog& catalog,
     const bool machine_options = asks_for_machine(arguments);
     if (as) plan.level = {*as, "asked by --as"};
     if (arguments.operands().empty()) {
-        constexpr std::array kStartable{"--kernel", "--firmware", "--flash"};
         const auto* given = std::ranges::find_if(kStartable, [&](const char* option) { return arguments.has(option); });
         if (given == kStartable.end())
-            return fail(Error::usage("run", "there is nothing to run",
+            return fail(Error::usage("run",
+                                     arguments.has("--disk") ? "nothing starts the machine" : "there is nothing to run",
                                      "give an image such as tiny, a path, --kernel, --firmware or --flash"));
         if (!as) plan.level = {"machine", std::string(*given) + " is a machine's"};
         return {};
@@ -276,6 +300,8 @@ Result<> choose_level(const Arguments& arguments, const image::Catalog& catalog,
     if (what.empty()) return fail(Error::usage("run", "WHAT is empty", "give an image such as tiny, or a path"));
     if (what.find('/') != what.npos) {
         DOPPEL_TRY(const Recognised found, recognise(what));
+        const bool is_disk = found.content == Content::kDisk || found.content == Content::kForeignDisk;
+        if (is_disk && as.value_or("machine") == "machine") return choose_disk(arguments, found, plan);
         return fail(refuse_path(what, found, as, machine_options));
     }
     if (as && *as != "machine") return fail(not_built("run an image as a " + *as));

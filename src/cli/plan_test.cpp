@@ -132,6 +132,37 @@ TEST_F(PlanTest, ChecksRangesBeforeAnImageIsMade) {
     EXPECT_THAT(usage({"--console", "none", "-i", "tiny"}), HasSubstr("-i: does not apply"));
 }
 
+TEST_F(PlanTest, TakesDisksForAMachine) {
+    const auto made = plan({"--kernel", "Image", "--disk", "a.img,ro", "--disk=b.qcow2,snapshot,serial=b"});
+    ASSERT_TRUE(made) << made.error().message();
+    EXPECT_EQ(made->specification.disks,
+              (std::vector<machine::DiskChoice>{{.path = "a.img", .read_only = true},
+                                                {.path = "b.qcow2", .snapshot = true, .serial = "b"}}));
+    EXPECT_THAT(usage({"--kernel", "Image", "--disk", "a,rw"}), HasSubstr("rw is no option of a disk"));
+    EXPECT_THAT(usage({"--disk", "a"}), HasSubstr("nothing starts the machine"));
+    EXPECT_THAT(usage({"--as", "program", "--disk", "a"}), HasSubstr("only a machine has it"));
+    std::vector<std::string> many{"--kernel", "Image"};
+    for (size_t i = 0; i <= machine::kMaxDisks; i++) many.insert(many.end(), {"--disk", "d"});
+    EXPECT_THAT(usage(many), HasSubstr("--disk: is given more than 16 times"));
+}
+
+TEST_F(PlanTest, StartsADiskWithAKernelOrFirmware) {
+    const std::string disk = file("d", "QFI\xfb");
+    EXPECT_THAT(failure({disk}),
+                HasSubstr("it is a qcow2 disk, and a machine needs something that starts it; give --firmware"));
+    EXPECT_THAT(failure({"--disk", "other", disk}), HasSubstr("needs something that starts it"));
+    for (const char* starter : {"--kernel", "--firmware", "--flash"}) {
+        const auto made = plan({starter, "x", "--disk", "second", disk});
+        ASSERT_TRUE(made) << made.error().message();
+        EXPECT_EQ(made->level.value, "machine");
+        ASSERT_EQ(made->specification.disks.size(), 2u);
+        EXPECT_EQ(made->specification.disks[0], machine::DiskChoice{.path = disk});
+        EXPECT_TRUE(made->image.empty());
+    }
+    EXPECT_THAT(failure({"--kernel", "x", disk, "ls"}), HasSubstr("command inside a machine"));
+    EXPECT_THAT(failure({"--kernel", "x", file("v", "KDMV")}), HasSubstr("a VMDK disk, which doppel cannot read"));
+}
+
 TEST_F(PlanTest, KnowsWhatIsNotBuiltFromWhatIsWrong) {
     EXPECT_THAT(failure({"--arch", "x86_64", "tiny"}), HasSubstr("not built yet"));
     EXPECT_THAT(usage({"--arch", "z80", "tiny"}), HasSubstr("no architecture"));
@@ -156,7 +187,8 @@ TEST_F(PlanTest, TakesANameForAnImageAndNeverForAFile) {
 TEST_F(PlanTest, NamesTheLevelOfAPath) {
     EXPECT_THAT(failure({folder_}), HasSubstr("a root tree, and running one as a machine"));
     EXPECT_THAT(failure({"--as", "container", folder_}), HasSubstr("a root tree, and running one as a container"));
-    EXPECT_THAT(failure({file("d", "QFI\xfb")}), HasSubstr("a qcow2 disk, and running one as a machine"));
+    EXPECT_THAT(failure({"--as", "program", file("d", "QFI\xfb")}),
+                HasSubstr("a qcow2 disk, and running one as a program"));
     EXPECT_THAT(failure({file("z", "\x1f\x8b")}), HasSubstr("as a container"));
     EXPECT_THAT(failure({file("w", "words")}), HasSubstr("--disk"));
     EXPECT_THAT(failure({file("k", std::string(0x38, 'x') + "RSC\x05")}), HasSubstr("use --kernel"));

@@ -27,9 +27,9 @@ struct Magic {
 // In the order of certainty: a boot sector's two bytes come last.
 constexpr Magic kMagics[] = {
     {0, "QFI\xfb"sv, Content::kDisk, "a qcow2 disk"},
-    {0, "KDMV"sv, Content::kDisk, "a VMDK disk"},
-    {0, "vhdxfile"sv, Content::kDisk, "a VHDX disk"},
-    {64, "\x7f\x10\xda\xbe"sv, Content::kDisk, "a VDI disk"},
+    {0, "KDMV"sv, Content::kForeignDisk, "a VMDK disk"},
+    {0, "vhdxfile"sv, Content::kForeignDisk, "a VHDX disk"},
+    {64, "\x7f\x10\xda\xbe"sv, Content::kForeignDisk, "a VDI disk"},
     {0,
      "\x7f"
      "ELF"sv,

@@ -10,7 +10,7 @@
 
 namespace doppel::cli {
 
-enum class Content { kImage, kTree, kArchive, kDisk, kProgram, kKernel, kUnknown };
+enum class Content { kImage, kTree, kArchive, kDisk, kForeignDisk, kProgram, kKernel, kUnknown };
 
 struct Recognised {
     Content content = Content::kUnknown;

@@ -30,6 +30,8 @@ constexpr std::array kRunOptions{
     Option{"--irqchip", 0, "aia|plic", "interrupts by message and wire (aia), or by wire only (plic) (aia)"},
     Option{"--flash", 0, "FILE[,ro]", "flash: first the one with code, then the one with variables", State::kBuilt,
            true},
+    Option{"--disk", 0, "FILE[,format=raw|qcow2][,ro][,snapshot][,iops=N][,bps=SIZE][,serial=TEXT]",
+           "attach a disk; bursts above the limits a second by iops-burst= and bps-burst=", State::kBuilt, true},
     Option{"--console", 0, "stdio|file:FILE|pty|socket:FILE|none", "where the console goes (stdio)"},
     Option{"--no-reboot", 0, "", "end when the guest reboots"},
     Option{"--gdb", 0, "PORT|FILE", "halt at the first instruction and let GDB connect, to 127.0.0.1:PORT or a socket"},
@@ -52,7 +54,6 @@ constexpr std::array kRunOptions{
     Option{"--share", 0, "DIR[:GUESTDIR][,ro]", "share a directory", State::kPlanned, true},
     Option{"--volume", 0, "NAME:GUESTDIR", "mount a volume", State::kPlanned, true},
     Option{"--hostname", 0, "NAME", "the guest's host name", State::kPlanned},
-    Option{"--disk", 0, "FILE[,format=raw|qcow2][,ro][,snapshot]", "attach a disk", State::kPlanned, true},
 };
 
 constexpr std::array kJsonOption{Option{"--json", 0, "", "as JSON"}};

@@ -64,6 +64,7 @@ Result<std::unique_ptr<Machine>> Machine::create(Specification specification) {
 
 Machine::~Machine() {
     if (harts_) harts_->stop();
+    [[maybe_unused]] const auto closed = close_disks();  // as far as that is not done: an error is told already
 }
 
 Result<> Machine::build() {
@@ -78,6 +79,7 @@ Result<> Machine::build() {
     DOPPEL_TRY(loop_, EventLoop::create());
     timebase_ = std::make_unique<device::Timebase>(loop_->clock());
     DOPPEL_CHECK(watch_signals());
+    DOPPEL_CHECK(open_disks());
     DOPPEL_TRY(engine_, make_engine(specification_, translations_.get()));
 
     bool bare_metal = !specification_.firmware.empty();
@@ -257,6 +259,7 @@ Result<> Machine::settle() {
     DOPPEL_CHECK(open_console());
     if (file_remover_) file_remover_->seal();
     DOPPEL_CHECK(confine_files());  // threads inherit it
+    if (disks_) DOPPEL_CHECK(disks_->restart_threads());
     engine_->start_threads();
     DOPPEL_CHECK(harts_->create_threads());
     return confine_calls();
@@ -273,7 +276,8 @@ Result<> Machine::confine_calls() const {
     if (!specification_.sandbox) return {};
     DOPPEL_TRY(const sandbox::Missing missing,
                sandbox::confine_calls({.accept_connections = accepts_clients(),
-                                       .terminal = specification_.console.kind == ConsoleKind::kStdio}));
+                                       .terminal = specification_.console.kind == ConsoleKind::kStdio,
+                                       .disks = disks_ != nullptr}));
     if (!missing.empty()) log_warning("sandbox: {}", missing);
     return {};
 }
@@ -310,13 +314,19 @@ Result<int> Machine::run() {
         DOPPEL_TRY(End how, run_once());
         if (!how.reboot) {
             if (debugger_) debugger_->target_ended(how.code);
+            const Result<> closed = close_disks();
             console_->finish();
+            if (!closed) {
+                log_error("{}", closed.error().message());
+                how.code = std::max(how.code, 1);
+            }
             if (statistics_) report_statistics();
             if (translations_) translations_->finish();
             return how.code;
         }
         board_->reset();
         console_input_->reset();
+        if (disks_) disks_->drain();  // what is under way still writes to memory
         if (!memory_.discard(riscv64::map::kRam, ram_size())) {
             return fail(Error{"reboot", "guest memory", "it cannot be emptied", "start the machine again"});
         }

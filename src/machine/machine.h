@@ -13,6 +13,7 @@
 #include "machine/console/console.h"
 #include "machine/console_input.h"
 #include "machine/debug_target.h"
+#include "machine/disks.h"
 #include "machine/flash_bank.h"
 #include "machine/gdb/server.h"
 #include "machine/harts.h"
@@ -59,6 +60,9 @@ class Machine {
     Result<> add_flash();
     // machine_virtio.cpp
     Result<std::vector<riscv64::VirtioSlot>> make_virtio_devices();
+    Result<> open_disks();
+    // No hart runs.
+    Result<> close_disks();
     Result<> watch_signals();
     Result<Boot> read_parts();
     Result<> load(Boot& boot);
@@ -90,6 +94,7 @@ class Machine {
     BootFiles boot_files_;
     memory::GuestMemory memory_;
     std::unique_ptr<EventLoop> loop_;
+    std::unique_ptr<Disks> disks_;  // null: none
     std::unique_ptr<device::Timebase> timebase_;
     UniqueFd signals_;
     std::unique_ptr<Console> console_;
@@ -103,7 +108,8 @@ class Machine {
     std::unique_ptr<ConsoleInput> console_input_;
     std::unique_ptr<DebugTarget> debug_target_;
     std::unique_ptr<gdb::Server> debugger_;
-    std::mutex htif_lock_;  // leaf
+    uint64_t standing_since_ = 0;  // the guest's clock when it was paused for want of room
+    std::mutex htif_lock_;         // leaf
     std::unique_ptr<Htif> htif_;
 
     std::mutex end_lock_;  // leaf

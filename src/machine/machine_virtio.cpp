@@ -1,4 +1,6 @@
-// The virtio devices of a machine.
+// The virtio devices of a machine, and its disks.
+#include <algorithm>
+
 #include "device/virtio/rng/device.h"
 #include "machine/machine.h"
 
@@ -8,7 +10,35 @@ Result<std::vector<riscv64::VirtioSlot>> Machine::make_virtio_devices() {
     namespace slot = riscv64::slot;
     std::vector<riscv64::VirtioSlot> devices;
     devices.push_back({slot::kRng, std::make_unique<device::virtio::rng::RngDevice>()});
+    for (unsigned i = 0; disks_ && i < disks_->count(); i++) {
+        devices.push_back({slot::kDisk + i, disks_->make_device(i, specification_.cpus)});
+    }
     return devices;
+}
+
+Result<> Machine::open_disks() {
+    if (specification_.disks.empty()) return {};
+    DOPPEL_TRY(disks_, Disks::open(specification_.disks, *loop_));
+    // A debugger decides alone what harts do; then the guest's requests wait, and it does not.
+    disks_->set_standstill({.begin =
+                                [this] {
+                                    if (debug_target_) return;
+                                    harts_->pause();
+                                    standing_since_ = timebase_->now();
+                                },
+                            .end =
+                                [this] {
+                                    if (debug_target_) return;
+                                    timebase_->set(standing_since_);  // for the guest no time has passed
+                                    harts_->resume();
+                                }});
+    return {};
+}
+
+Result<> Machine::close_disks() {
+    if (!disks_) return {};
+    if (!board_) disks_->forget_devices();
+    return disks_->close();
 }
 
 }  // namespace doppel::machine

@@ -21,6 +21,7 @@ struct Permissions {
     bool executable_memory = false;   // an engine that makes host code
     bool accept_connections = false;  // a socket that was opened for clients
     bool terminal = false;            // the console is a terminal: its mode, its size, who is in the foreground
+    bool disks = false;               // files that disks lie in, through a ring of io_uring or on threads
     bool files = false;               // files by path, where confine_files leaves any
 };
 

@@ -48,6 +48,9 @@ constexpr std::array kAllowed{
 constexpr std::array kTerminalRequests{TCGETS, TCSETS, TCSETSW, TCSETSF, TIOCGPGRP, TIOCGWINSZ};
 constexpr std::array kFileCommands{F_GETFD, F_SETFD, F_GETFL, F_SETFL};
 
+// The ring was told at its making what it may do (storage/uring_engine.cpp).
+constexpr std::array kDiskCalls{SCMP_SYS(io_uring_enter), SCMP_SYS(preadv), SCMP_SYS(pwritev), SCMP_SYS(ftruncate)};
+
 // By path; confine_files says which.
 constexpr std::array kFileCalls{SCMP_SYS(openat),    SCMP_SYS(newfstatat), SCMP_SYS(statx),      SCMP_SYS(access),
                                 SCMP_SYS(faccessat), SCMP_SYS(faccessat2), SCMP_SYS(getdents64), SCMP_SYS(rename),
@@ -131,6 +134,9 @@ void add_rules(Filter& filter, const Permissions& permissions) {
         for (auto request : kTerminalRequests) filter.allow(SCMP_SYS(ioctl), {equals(1, request)});
         filter.allow(SCMP_SYS(getpgrp));
         filter.allow(SCMP_SYS(getpgid), {equals(0, 0)});
+    }
+    if (permissions.disks) {
+        for (int call : kDiskCalls) filter.allow(call);
     }
     if (permissions.files) {
         for (int call : kFileCalls) filter.allow(call);

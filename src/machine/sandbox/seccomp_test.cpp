@@ -16,6 +16,7 @@
 #include <sys/random.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/uio.h>
 #include <sys/un.h>
 #include <termios.h>
 
@@ -209,6 +210,28 @@ TEST(Seccomp, LeavesOpenFilesWritable) {
     });
     EXPECT_EQ(outcome.signal, 0) << outcome.said;
     EXPECT_EQ(outcome.code, 0);
+}
+
+TEST(Seccomp, AllowsDisksTheirInputAndOutput) {
+    TemporaryFolder folder;
+    const UniqueFd file(open((folder / "disk").c_str(), O_RDWR | O_CREAT, 0600));
+    io_uring_params parameters{};
+    const UniqueFd ring(static_cast<int>(syscall(SYS_io_uring_setup, 1, &parameters)));
+    const auto attempt = [&] {
+        std::array<char, 2> bytes{'x', 'y'};
+        const iovec part{bytes.data(), bytes.size()};
+        const bool done = pwritev(file.get(), &part, 1, 4096) == 2 && preadv(file.get(), &part, 1, 4096) == 2 &&
+                          ftruncate(file.get(), 8192) == 0 && lseek(file.get(), 0, SEEK_DATA) >= 0;
+        if (ring && syscall(SYS_io_uring_enter, ring.get(), 0, 0, 0, nullptr, 0) != 0) return 2;
+        return done ? 0 : 1;
+    };
+    const Outcome outcome = attempt_confined({.permissions = {.disks = true}}, attempt);
+    EXPECT_EQ(outcome.signal, 0) << outcome.said;
+    EXPECT_EQ(outcome.code, 0);
+    EXPECT_EQ(attempt_confined({}, attempt).signal, SIGSYS) << "a machine without disks needs none of it";
+    const Outcome another = attempt_confined({.permissions = {.disks = true}},
+                                             [] { return static_cast<int>(syscall(SYS_io_uring_setup, 1, nullptr)); });
+    EXPECT_EQ(another.signal, SIGSYS) << "a ring that may do more";
 }
 
 TEST(Seccomp, AllowsHostCodeToAnEngineThatMakesIt) {

@@ -131,6 +131,16 @@ Result<> check_flash(const Specification& s) {
     return {};
 }
 
+Result<> check_disks(const std::vector<DiskChoice>& disks) {
+    if (disks.size() > kMaxDisks)
+        return fail(Error::usage("--disk", "is given more than " + std::to_string(kMaxDisks) + " times"));
+    for (const DiskChoice& disk : disks) {
+        DOPPEL_CHECK(validate(disk));
+        DOPPEL_CHECK(check_text("--disk", disk.path, kMaxPath));
+    }
+    return {};
+}
+
 Result<> check_traces(const std::vector<TraceChoice>& traces) {
     if (traces.size() > kMaxTraces)
         return fail(Error::usage("--trace", "is given more than " + std::to_string(kMaxTraces) + " times"));
@@ -225,6 +235,7 @@ Result<> validate(const Specification& s) {
     DOPPEL_CHECK(check_text("--append", s.append, kMaxAppend));
     DOPPEL_CHECK(check_text("--firmware", s.firmware, kMaxPath));
     DOPPEL_CHECK(check_flash(s));
+    DOPPEL_CHECK(check_disks(s.disks));
     DOPPEL_CHECK(check_console(s.console));
     DOPPEL_CHECK(check_debugger(s.gdb));
     DOPPEL_CHECK(check_text("--stats", s.statistics, kMaxPath));

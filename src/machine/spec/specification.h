@@ -10,6 +10,7 @@
 
 #include "base/result.h"
 #include "base/unique_fd.h"
+#include "machine/spec/disk_choice.h"
 #include "machine/spec/trace_choice.h"
 #include "translate/techniques.h"
 
@@ -57,8 +58,9 @@ struct Specification {
     std::string append;                                     // the kernel's command line
     std::string firmware;  // ELF or raw, starts in M-mode; empty: none, the host answers SBI calls
     Irqchip irqchip = Irqchip::kAia;
-    FlashChoice code_flash;      // what is next to run when there is no kernel; its file is only read
-    FlashChoice variable_flash;  // only beside the other; its file is written to
+    FlashChoice code_flash;         // what is next to run when there is no kernel; its file is only read
+    FlashChoice variable_flash;     // only beside the other; its file is written to
+    std::vector<DiskChoice> disks;  // at most kMaxDisks
     ConsoleChoice console;
     std::string gdb;         // where a debugger connects: a port of 127.0.0.1, or a socket's path; empty: nowhere
     bool no_reboot = false;  // a guest's reboot ends the machine instead

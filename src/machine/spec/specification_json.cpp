@@ -65,20 +65,23 @@ std::optional<FlashChoice> flash_choice(std::string_view text) {
     return flash_from(text);
 }
 
-Result<> take(const Json& value, std::string_view option, std::vector<TraceChoice>& out) {
+// A list of what `parse` makes of each text.
+template <class T, class Parse>
+Result<> take_list(const Json& value, std::string_view option, Parse parse, std::vector<T>& out) {
     if (!value.is_array()) return fail(mistyped(option, "a list of texts"));
     for (const Json& element : value) {
         std::string text;
         DOPPEL_CHECK(take(element, option, text));
-        DOPPEL_TRY(auto trace, trace_from(text));
-        out.push_back(std::move(trace));
+        DOPPEL_TRY(auto parsed, parse(text));
+        out.push_back(std::move(parsed));
     }
     return {};
 }
 
-std::vector<std::string> texts_of(const std::vector<TraceChoice>& traces) {
+template <class T>
+std::vector<std::string> texts_of(const std::vector<T>& values) {
     std::vector<std::string> texts;
-    for (const TraceChoice& trace : traces) texts.push_back(text_of(trace));
+    for (const T& value : values) texts.push_back(text_of(value));
     return texts;
 }
 
@@ -111,19 +114,21 @@ Result<> take_member(const std::string& key, const Json& value, Specification& s
     if (key == "no_reboot") return take(value, "--no-reboot", s.no_reboot);
     if (key == "sandbox") return take(value, "--sandbox", s.sandbox);
     if (key == "statistics") return take(value, "--stats", s.statistics);
-    if (key == "trace") return take(value, "--trace", s.traces);
+    if (key == "trace") return take_list(value, "--trace", trace_from, s.traces);
+    if (key == "disk") return take_list(value, "--disk", disk_from, s.disks);
     if (key == "name") return take(value, "--name", s.name);
     return fail(not_a_specification("unknown key " + key));
 }
 
-// One flat object, where only traces are a list; a key given twice is no key to trust. nullopt when it is not that.
+// One flat object, where only some keys have a list; a key given twice is no key to trust. nullopt when it is not that.
 std::optional<Json> parse_flat_object(std::string_view text) {
     std::set<std::string> seen;
     bool flat = true;
     std::string key;
     const auto watch = [&](int depth, Json::parse_event_t event, Json& parsed) {
         if (event == Json::parse_event_t::key) flat = flat && seen.insert(key = parsed.get<std::string>()).second;
-        if (event == Json::parse_event_t::array_start && (depth != 1 || key != "trace")) flat = false;
+        if (event == Json::parse_event_t::array_start && (depth != 1 || (key != "trace" && key != "disk")))
+            flat = false;
         if (event == Json::parse_event_t::object_start && depth > 0) flat = false;
         return flat;
     };
@@ -151,6 +156,7 @@ std::string to_json(const Specification& s) {
                 {"irqchip", name_of(s.irqchip)},
                 {"code_flash", text_of(s.code_flash)},
                 {"variable_flash", text_of(s.variable_flash)},
+                {"disk", texts_of(s.disks)},
                 {"console", text_of(s.console)},
                 {"gdb", s.gdb},
                 {"no_reboot", s.no_reboot},

@@ -33,6 +33,8 @@ Specification with_everything() {
     s.irqchip = Irqchip::kPlic;
     s.code_flash = {"code,old.fd", true};
     s.variable_flash = {"vars.fd", false};
+    s.disks = {{.path = "a,b \xc3\xa9", .format = DiskFormat::kQcow2, .snapshot = true, .serial = "1"},
+               {.path = "d", .read_only = true, .requests = {5, 6}, .bytes = {uint64_t{1} << 40, 0}}};
     s.no_reboot = true;
     s.gdb = "/run/user/0/gdb";
     s.sandbox = false;
@@ -150,6 +152,17 @@ TEST(Specification, TakesNoMoreTracesThanItCanHold) {
     }
 }
 
+TEST(Specification, TakesNoMoreDisksThanThereAreSlots) {
+    Specification many = bootable();
+    many.disks.resize(kMaxDisks, {.path = "d"});
+    EXPECT_EQ(refusal(many), "accepted");
+    many.disks.push_back(many.disks.front());
+    EXPECT_EQ(refusal(many), "--disk");
+    EXPECT_EQ(changed([](auto& s) { s.disks = {{}}; }), "--disk");
+    EXPECT_EQ(changed([](auto& s) { s.disks = {{.path = "d\xff"}}; }), "--disk");
+    EXPECT_EQ(changed([](auto& s) { s.disks = {{.path = std::string(5000, 'x')}}; }), "--disk");
+}
+
 TEST(Specification, RefusesHostileJson) {
     const auto error = [](std::string_view text) {
         const auto result = from_json(text);
@@ -160,7 +173,9 @@ TEST(Specification, RefusesHostileJson) {
                              R"({"kernel":{"a":1}})", R"({"kernel":"k","kernel":"l"})", "{\"kernel\":\"\xff\"}",
                              R"({"kernel":"k","trace":[["insn"]]})", R"({"kernel":"k","trace":[{}]})", R"(["trace"])"})
         EXPECT_THAT(error(text), HasSubstr("not one flat JSON object")) << text;
-    EXPECT_THAT(error(R"({"kernel":"k","disk":"d"})"), HasSubstr("unknown key disk"));
+    EXPECT_THAT(error(R"({"kernel":"k","dusk":"d"})"), HasSubstr("unknown key dusk"));
+    EXPECT_THAT(error(R"({"kernel":"k","disk":"d"})"), HasSubstr("--disk: is not a list"));
+    EXPECT_THAT(error(R"({"kernel":"k","disk":["d,rw"]})"), HasSubstr("--disk: rw is no option"));
     EXPECT_THAT(error(R"({"kernel":7})"), HasSubstr("--kernel: is not a text"));
     EXPECT_THAT(error(R"({"kernel":"k","cpus":4294967297})"), HasSubstr("--cpus"));
     EXPECT_THAT(error(R"({"kernel":"k","cpus":-1})"), HasSubstr("--cpus"));

@@ -192,7 +192,7 @@ void DiskDevice::give_back() {
     uint32_t queues = 0;
     for (auto& request : std::exchange(ended_, {})) settle(std::move(request), queues);
     for (; queues != 0; queues &= queues - 1) transport().complete(static_cast<unsigned>(std::countr_zero(queues)));
-    if (options_.changed && (was_stalled != (without_room_ > 0) || under_way_ == 0)) options_.changed();
+    tell_of_change(was_stalled);
 }
 
 void DiskDevice::settle(std::unique_ptr<Request> request, uint32_t& queues) {
@@ -248,20 +248,24 @@ void DiskDevice::give_up() {
     std::lock_guard guard(lock());
     gave_up_ = true;
     drop_waiting();
-    if (options_.changed) options_.changed();
+}
+
+void DiskDevice::tell_of_change(bool was_stalled) const {
+    if (options_.changed && was_stalled != (without_room_ > 0)) options_.changed();
 }
 
 void DiskDevice::drop_waiting() {
+    const bool was_stalled = without_room_ > 0;
     under_way_ -= waiting_.size();
     without_room_ -= waiting_.size();
     waiting_.clear();
+    tell_of_change(was_stalled);
 }
 
 void DiskDevice::reset() {
     drop_waiting();
     state_ = State{};
     features_ = 0;
-    if (options_.changed) options_.changed();
 }
 
 void DiskDevice::save(StateWriter& writer) const {

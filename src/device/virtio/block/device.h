@@ -16,7 +16,7 @@ namespace doppel::device::virtio::block {
 struct DiskOptions {
     std::string serial;   // what the guest is told of, at most kMaxSerial bytes
     unsigned queues = 1;  // 1 .. kMaxQueues
-    // Told under the device's lock, on any thread, when `stalled` or `idle` may have changed.
+    // Told under the device's lock, on any thread, when `stalled` has changed.
     std::function<void()> changed;
 };
 
@@ -76,6 +76,7 @@ class DiskDevice final : public VirtioDevice {
     void settle(std::unique_ptr<Request> request, uint32_t& queues);
     void answer(Request& request, uint8_t status, uint64_t written);
     void drop_waiting();
+    void tell_of_change(bool was_stalled) const;
     uint64_t identify(Chain& chain) const;
 
     storage::BlockDevice& disk_;
