@@ -8,6 +8,7 @@
 #include <array>
 #include <cerrno>
 #include <memory>
+#include <optional>
 #include <span>
 
 #include "base/file.h"
@@ -53,6 +54,20 @@ class Extraction {
         DOPPEL_TRY(auto found, seek(wanted));
         if (found) DOPPEL_CHECK(write(destination));
         return found;
+    }
+    Result<std::map<std::string, std::vector<uint8_t>>> read_all(const std::function<bool(std::string_view)>& wanted) {
+        std::map<std::string, std::vector<uint8_t>> files;
+        DOPPEL_CHECK(open_data());
+        while (true) {
+            DOPPEL_TRY(auto found, seek(wanted));
+            if (!found) return files;
+            std::vector<uint8_t>& content = files[*found];
+            content.clear();
+            DOPPEL_CHECK(for_each_block([&](std::span<const uint8_t> block) -> Result<> {
+                content.insert(content.end(), block.begin(), block.end());
+                return {};
+            }));
+        }
     }
     Error not_in_it() const { return bad("the file that is needed is not in it").value(); }
 
@@ -118,6 +133,17 @@ class Extraction {
     }
 
     Result<> copy_to(int file, const std::filesystem::path& destination) {
+        DOPPEL_CHECK(for_each_block([&](std::span<const uint8_t> block) -> Result<> {
+            if (write_all(file, block)) return {};
+            return fail(Error::system("write file", destination, errno));
+        }));
+        if (::fsync(file) != 0) return fail(Error::system("write file", destination, errno));
+        return {};
+    }
+
+    // Of the file that `seek` found.
+    template <class F>
+    Result<> for_each_block(F take) {
         std::array<uint8_t, kBlock> block;
         uint64_t total = 0;
         la_ssize_t got;
@@ -125,11 +151,9 @@ class Extraction {
             if (stop_.asked()) return fail(StopRequest::error(deb_));
             total += static_cast<uint64_t>(got);
             if (total > limits_.file) return bad("the file in it is too large");
-            if (!write_all(file, std::span<const uint8_t>(block).first(static_cast<size_t>(got))))
-                return fail(Error::system("write file", destination, errno));
+            DOPPEL_CHECK(take(std::span<const uint8_t>(block).first(static_cast<size_t>(got))));
         }
         if (got < 0) return bad(why(inner_.get()));
-        if (::fsync(file) != 0) return fail(Error::system("write file", destination, errno));
         return {};
     }
 
@@ -153,11 +177,10 @@ Result<std::string> extract_from_deb(const std::filesystem::path& deb,
     return std::move(*found);
 }
 
-Result<std::optional<std::string>> extract_if_in_deb(const std::filesystem::path& deb,
-                                                     const std::function<bool(std::string_view)>& wanted,
-                                                     const std::filesystem::path& destination, const StopRequest& stop,
-                                                     const DebLimits& limits) {
-    return std::make_unique<Extraction>(deb, stop, limits)->run(wanted, destination);
+Result<std::map<std::string, std::vector<uint8_t>>> read_from_deb(const std::filesystem::path& deb,
+                                                                  const std::function<bool(std::string_view)>& wanted,
+                                                                  const StopRequest& stop, const DebLimits& limits) {
+    return std::make_unique<Extraction>(deb, stop, limits)->read_all(wanted);
 }
 
 }  // namespace doppel::image

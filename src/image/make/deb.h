@@ -5,9 +5,10 @@
 #include <cstdint>
 #include <filesystem>
 #include <functional>
-#include <optional>
+#include <map>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/result.h"
 #include "image/stop.h"
@@ -16,7 +17,7 @@ namespace doppel::image {
 
 // Against packages that unpack to more than they should; bytes, decompressed.
 struct DebLimits {
-    uint64_t file = 512ull << 20;  // of the file taken out
+    uint64_t file = 512ull << 20;  // of a file taken out
     uint64_t passed = 8ull << 30;  // of everything in front of it
 };
 
@@ -28,10 +29,10 @@ Result<std::string> extract_from_deb(const std::filesystem::path& deb,
                                      const std::filesystem::path& destination, const StopRequest& stop = {},
                                      const DebLimits& limits = {});
 
-// The same, but nullopt where no file is accepted.
-Result<std::optional<std::string>> extract_if_in_deb(const std::filesystem::path& deb,
-                                                     const std::function<bool(std::string_view)>& wanted,
-                                                     const std::filesystem::path& destination,
-                                                     const StopRequest& stop = {}, const DebLimits& limits = {});
+// The content of every file that `wanted` accepts, by its path, in one pass over the whole package.
+Result<std::map<std::string, std::vector<uint8_t>>> read_from_deb(const std::filesystem::path& deb,
+                                                                  const std::function<bool(std::string_view)>& wanted,
+                                                                  const StopRequest& stop = {},
+                                                                  const DebLimits& limits = {});
 
 }  // namespace doppel::image

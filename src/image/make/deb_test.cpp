@@ -67,17 +67,22 @@ TEST_F(Deb, RefusesWhatIsNoPackage) {
     expect_refused(build_deb(build_tar({{"./etc/hostname", "x"}})), "is not in it");
 }
 
-TEST_F(Deb, TellsAFileThatIsNotThereFromAPackageThatIsNoGood) {
-    auto wanted = [](std::string_view path) { return path == "boot/config-6.1"; };
-    auto missing = extract_if_in_deb(directory_.write("a.deb", build_deb(build_tar({{"./x", "x"}}))), wanted, out_);
-    ASSERT_TRUE(missing) << missing.error().message();
-    EXPECT_FALSE(missing->has_value());
-    EXPECT_FALSE(std::filesystem::exists(out_));
-    EXPECT_FALSE(extract_if_in_deb(directory_.write("b.deb", "hello"), wanted, out_));
-    auto found = extract_if_in_deb(directory_.write("c.deb", build_deb(build_tar(kernel_))), wanted, out_);
+TEST_F(Deb, ReadsAllFilesThatAreWantedAtOnce) {
+    auto wanted = [](std::string_view path) { return path == "boot/config-6.1" || path == "lib/x" || path == "y"; };
+    auto none = read_from_deb(directory_.write("a.deb", build_deb(build_tar({{"./x", "x"}}))), wanted);
+    ASSERT_TRUE(none) << none.error().message();
+    EXPECT_TRUE(none->empty());
+    EXPECT_FALSE(read_from_deb(directory_.write("b.deb", "hello"), wanted));
+    auto files = kernel_;
+    files.push_back({"./lib/x", "X"});
+    const auto deb = directory_.write("c.deb", build_deb(build_tar(files)));
+    auto found = read_from_deb(deb, wanted);
     ASSERT_TRUE(found) << found.error().message();
-    EXPECT_EQ(**found, "boot/config-6.1");
-    EXPECT_EQ(TestFolder::read(out_), "CONFIG");
+    EXPECT_EQ(*found, (std::map<std::string, std::vector<uint8_t>>{{"boot/config-6.1", {'C', 'O', 'N', 'F', 'I', 'G'}},
+                                                                   {"lib/x", {'X'}}}));
+    auto too_large = read_from_deb(deb, wanted, {}, {.file = 5});
+    ASSERT_FALSE(too_large);
+    EXPECT_THAT(too_large.error().message(), HasSubstr("too large"));
 }
 
 TEST_F(Deb, LeavesNothingOfAPackageCutShort) {

@@ -3,6 +3,7 @@
 #include <fmt/chrono.h>
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <ctime>
 #include <system_error>
 
@@ -26,7 +27,33 @@ constexpr uint64_t kModuleLimit = 16ull << 20;
 
 // What drives devices of doppel's machines that the kernel has as modules. A kernel that has one built in lacks it
 // here.
-constexpr std::string_view kModules[] = {"kernel/drivers/char/hw_random/virtio-rng.ko"};
+struct WantedModule {
+    std::string_view path;
+    std::vector<std::string_view> needs{};  // paths of others, loaded before it
+};
+const WantedModule kModules[] = {
+    {"kernel/drivers/char/hw_random/virtio-rng.ko"},
+    {"kernel/drivers/block/virtio_blk.ko"},
+    {"kernel/lib/crc16.ko"},
+    {"kernel/crypto/crc32c_generic.ko"},
+    {"kernel/fs/mbcache.ko"},
+    {"kernel/fs/jbd2/jbd2.ko", {"kernel/crypto/crc32c_generic.ko"}},
+    {"kernel/fs/ext4/ext4.ko",
+     {"kernel/fs/jbd2/jbd2.ko", "kernel/fs/mbcache.ko", "kernel/lib/crc16.ko", "kernel/crypto/crc32c_generic.ko"}},
+    {"kernel/drivers/virtio/virtio_balloon.ko"},
+    {"kernel/drivers/virtio/virtio_input.ko"},
+    {"kernel/drivers/input/evdev.ko"},
+    {"kernel/drivers/virtio/virtio_mmio.ko"},
+    {"kernel/net/vmw_vsock/vsock.ko"},
+    {"kernel/net/vmw_vsock/vmw_vsock_virtio_transport_common.ko", {"kernel/net/vmw_vsock/vsock.ko"}},
+    {"kernel/net/vmw_vsock/vmw_vsock_virtio_transport.ko",
+     {"kernel/net/vmw_vsock/vmw_vsock_virtio_transport_common.ko", "kernel/net/vmw_vsock/vsock.ko"}},
+};
+
+// Compressed or not ("virtio-rng.ko.xz").
+bool is_module(std::string_view path, const WantedModule& wanted) {
+    return path.starts_with(wanted.path) && (path.size() == wanted.path.size() || path[wanted.path.size()] == '.');
+}
 
 struct Ingredients {
     Package kernel;
@@ -105,23 +132,23 @@ class TinyMaker {
         return version;
     }
 
+    // In the order of kModules.
     Result<> take_modules(const fs::path& deb, const std::string& version, std::vector<KernelModule>& modules) {
         const std::string root = "lib/modules/" + version + "/";
-        for (std::string_view name : kModules) {
-            // Compressed or not ("virtio-rng.ko.xz"), in /lib or in /usr/lib.
-            auto wanted = [&](std::string_view path) {
-                if (path.starts_with("usr/")) path.remove_prefix(4);
-                if (!path.starts_with(root)) return false;
-                path.remove_prefix(root.size());
-                return path.starts_with(name) && (path.size() == name.size() || path[name.size()] == '.');
-            };
-            const fs::path file = deb.parent_path() / "module";
-            DOPPEL_TRY(auto path, extract_if_in_deb(deb, wanted, file, options_.stop, {.file = kModuleLimit}));
-            if (!path) continue;
-            DOPPEL_TRY(auto content, read_file(file, kModuleLimit, "read kernel module"));
-            modules.push_back({path->substr(path->find(root) + root.size()), std::move(content)});
-            std::error_code code;
-            fs::remove(file, code);
+        auto inside = [&](std::string_view path) -> std::string_view {
+            if (path.starts_with("usr/")) path.remove_prefix(4);  // in /lib or in /usr/lib
+            return path.starts_with(root) ? path.substr(root.size()) : "";
+        };
+        auto wanted = [&](std::string_view path) {
+            return std::ranges::any_of(kModules, [&](const WantedModule& one) { return is_module(inside(path), one); });
+        };
+        DOPPEL_TRY(const auto files, read_from_deb(deb, wanted, options_.stop, {.file = kModuleLimit}));
+        for (const WantedModule& one : kModules) {
+            const auto found =
+                std::ranges::find_if(files, [&](const auto& file) { return is_module(inside(file.first), one); });
+            if (found == files.end()) continue;
+            modules.push_back({std::string(inside(found->first)), found->second, {}});
+            modules.back().needs.assign(one.needs.begin(), one.needs.end());
         }
         return {};
     }

@@ -11,6 +11,7 @@ namespace doppel::image {
 namespace {
 
 // Each command is a process, some ten million instructions, that the user waits for: only what a shell needs.
+// Disks are looked for by the shell alone: read and test are its own.
 // A plain `poweroff` or `reboot` signals process 1 (busybox init/halt.c) and leaves the rest to it; hence the traps,
 // and the shell in the background, because a trap waits for a foreground command. cttyhack finds the terminal behind
 // /dev/console, which cannot be a controlling terminal itself: job control and Ctrl-C need one. login gives SIGINT its
@@ -23,6 +24,9 @@ mount -t sysfs sysfs /sys
 mount -t tmpfs tmpfs /run
 mkdir /dev/pts && mount -t devpts devpts /dev/pts
 hostname tiny
+for device in /sys/bus/virtio/devices/*/device; do
+    test -e "$device" && read -r id <"$device" && test "$id" = 0x0002 && modprobe virtio_blk && break
+done
 trap 'poweroff -f' USR2
 trap 'halt -f' USR1
 trap 'reboot -f' TERM
@@ -54,10 +58,21 @@ Result<> write_configuration(CpioWriter& cpio, const std::string& greeting) {
     return cpio.file("init", kInit, 0755);
 }
 
+// The line of modules.dep(5).
+std::string dependencies_of(const KernelModule& module, const std::vector<KernelModule>& all) {
+    std::string line = module.path + ":";
+    for (const std::string& needed : module.needs) {
+        auto found = std::ranges::find_if(
+            all, [&](const KernelModule& one) { return one.path == needed || one.path.starts_with(needed + "."); });
+        if (found != all.end()) line += " " + found->path;
+    }
+    return line + "\n";
+}
+
 Result<> write_modules(CpioWriter& cpio, const TinyContent& content) {
     if (content.modules.empty()) return {};
     std::string root = "lib/modules/" + content.kernel_version + "/";
-    std::string dependencies;  // modules.dep(5): none has any
+    std::string dependencies;
     std::set<std::string> directories;
     for (const KernelModule& module : content.modules) {
         std::string path = root + module.path;
@@ -66,7 +81,7 @@ Result<> write_modules(CpioWriter& cpio, const TinyContent& content) {
             if (directories.insert(directory).second) DOPPEL_CHECK(cpio.directory(directory));
         }
         DOPPEL_CHECK(cpio.file(path, module.content));
-        dependencies += module.path + ":\n";
+        dependencies += dependencies_of(module, content.modules);
     }
     return cpio.file(root + "modules.dep", dependencies);
 }

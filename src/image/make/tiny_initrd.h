@@ -11,10 +11,13 @@
 
 namespace doppel::image {
 
-// A module of the kernel as the initrd carries it, in the form that insmod and modprobe take. It needs no other module.
+// A module of the kernel as the initrd carries it, in the form that insmod and modprobe take.
 struct KernelModule {
     std::string path;  // below lib/modules/VERSION: "kernel/drivers/x.ko.xz"
     std::vector<uint8_t> content;
+    // All that it needs and that in turn need, first what is loaded last (modules.dep(5)): paths up to ".ko". What the
+    // initrd lacks the kernel has built in.
+    std::vector<std::string> needs{};
 };
 
 struct TinyContent {

@@ -127,15 +127,17 @@ TEST(TinyInitrd, CarriesModulesWhereModprobeLooks) {
     TestFolder directory;
     auto path = directory.path() / "initrd";
     std::vector<uint8_t> one{'o', 'n', 'e'}, two{'t', 'w', 'o'};
-    ASSERT_TRUE(write_tiny_initrd(path, {bytes(block(debian_applets)),
-                                         "hello",
-                                         "6.99-riscv64",
-                                         {{"kernel/drivers/one.ko.xz", one}, {"kernel/drivers/char/two.ko", two}}}));
+    ASSERT_TRUE(
+        write_tiny_initrd(path, {bytes(block(debian_applets)),
+                                 "hello",
+                                 "6.99-riscv64",
+                                 {{"kernel/drivers/one.ko.xz", one},
+                                  {"kernel/drivers/char/two.ko", two, {"kernel/drivers/one.ko", "kernel/x.ko"}}}}));
     auto files = unpack(path);
     EXPECT_EQ(files.at("lib/modules/6.99-riscv64/kernel/drivers/one.ko.xz").content, "one");
     EXPECT_EQ(files.at("lib/modules/6.99-riscv64/kernel/drivers/char/two.ko").content, "two");
     EXPECT_EQ(files.at("lib/modules/6.99-riscv64/modules.dep").content,
-              "kernel/drivers/one.ko.xz:\nkernel/drivers/char/two.ko:\n");
+              "kernel/drivers/one.ko.xz:\nkernel/drivers/char/two.ko: kernel/drivers/one.ko.xz\n");
     EXPECT_EQ(files.at("lib/modules/6.99-riscv64/kernel/drivers/char").type, static_cast<unsigned>(AE_IFDIR));
 }
 
