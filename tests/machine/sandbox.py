@@ -10,6 +10,7 @@ import socket
 import struct
 import subprocess
 import sys
+import tempfile
 import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
@@ -108,7 +109,9 @@ BREAKOUTS = (("openat", AT_FDCWD, "/etc/passwd", os.O_RDONLY), ("openat", AT_FDC
 def test_no_thread_of_a_machine_can_open_files_connect_or_start_programs():
     if guest.INSTRUMENTED:
         guest.skip("sanitizers need some of these calls")
-    with Machine("--firmware", guest.program("wait_forever"), on_terminal=False) as machine:
+    # With a disk, that has threads of its own.
+    with tempfile.NamedTemporaryFile() as disk, \
+            Machine("--firmware", guest.program("wait_forever"), "--disk", disk.name, on_terminal=False) as machine:
         wait_until(lambda: all_confined(machine), machine, "never confined")
         for thread in threads(machine.pid):
             with Intruder(machine.pid, int(thread["Pid"])) as intruder:
@@ -139,10 +142,13 @@ def test_landlock_holds_in_every_thread_even_without_the_filter_of_calls():
         file.write_text("the host's")
         address = struct.pack("!HHI8x", 0, server.getsockname()[1], 0x7f000001)
         address = struct.pack("=H", socket.AF_INET) + address[2:]
+        disk = around.folder / "disk"
+        disk.write_text("raw")
         for confined in (True, False):
             options = () if confined else ("--sandbox", "off")
-            with Machine("--firmware", guest.program("wait_forever"), *options, on_terminal=False) as machine:
-                wait_until(lambda: all_confined(machine) if confined else len(threads(machine.pid)) >= 2, machine, "never begun")
+            with Machine("--firmware", guest.program("wait_forever"), "--disk", disk, *options, on_terminal=False) as machine:
+                machine.expect(rb"waiting")
+                wait_until(lambda: not confined or all_confined(machine), machine, "never confined")
                 for thread in threads(machine.pid):
                     with Intruder(machine.pid, int(thread["Pid"]), suspend_seccomp=True) as intruder:
                         answers = [intruder.call("openat", AT_FDCWD, str(file), os.O_RDONLY),
