@@ -48,6 +48,7 @@ bench: ## boot time, speed of code, of whole programs and of disks, beside Debia
 	@bench/run
 	@bench/translator
 	@bench/storage
+	@bench/disks
 
 format: ## clang-format on every source file
 	@scripts/setup format

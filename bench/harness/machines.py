@@ -33,9 +33,11 @@ class Doppel:
         vectors = ["--vlen", "128"] if has_vectors else []
         return [self.program, "run", *self.options, *vectors, "--memory", f"{memory_mib}M", "--firmware", elf]
 
-    def machine(self, kernel, initrd, append, memory_mib):
+    def machine(self, kernel, initrd, append, memory_mib, disk=None):
+        """`disk`: (path, format)."""
+        disks = ["--disk", f"{disk[0]},format={disk[1]}"] if disk else []
         return [self.program, "run", *self.options, "--memory", f"{memory_mib}M", "--kernel", kernel, "--initrd", initrd,
-                "--append", append]
+                "--append", append, *disks]
 
 
 class Qemu:
@@ -61,8 +63,13 @@ class Qemu:
         vectors = ["-cpu", "rv64,v=true,vlen=128"] if has_vectors else []
         return [*self._command(memory_mib), *vectors, "-bios", elf]
 
-    def machine(self, kernel, initrd, append, memory_mib):
-        return [*self._command(memory_mib), "-kernel", kernel, "-initrd", initrd, "-append", append]
+    def machine(self, kernel, initrd, append, memory_mib, disk=None, aio="threads"):
+        """`disk`: (path, format)."""
+        disks = []
+        if disk:
+            disks = ["-drive", f"file={disk[0]},format={disk[1]},if=none,id=disk,discard=unmap,aio={aio}",
+                     "-device", "virtio-blk-pci,drive=disk"]
+        return [*self._command(memory_mib), "-kernel", kernel, "-initrd", initrd, "-append", append, *disks]
 
 
 def tiny(doppel):

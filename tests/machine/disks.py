@@ -323,7 +323,7 @@ cd /mnt && find . -type f | sort | xargs sha256sum > /tmp/sums && cp /tmp/sums /
 def make_initramfs(path):
     """e2fsprogs over tiny, and the load."""
     try:
-        tree, _ = debian.tree_of(PROGRAMS, cache_folder() / "tests")
+        tree, _ = debian.tree_of(PROGRAMS, cache_folder() / "tests" / "e2fsprogs")
     except Failure as problem:
         guest.skip(f"no packages: {problem}")
     with initramfs.over(guest.tiny()[1], path, tree) as cpio:
@@ -334,9 +334,10 @@ def make_initramfs(path):
 @contextlib.contextmanager
 def booted_with(initrd, *arguments):
     kernel, _, append = guest.tiny()
+    guest.PATIENCE = 1200  # the load takes a minute where nothing else runs
     with Machine("--kernel", kernel, "--initrd", initrd, "--append", append, "--memory", "1G", *arguments) as machine:
         machine.expect(guest.PROMPT)
-        machine.ask("export PATH=$PATH:/usr/sbin:/usr/bin; modprobe ext4")
+        machine.ask("modprobe ext4")
         yield machine
 
 
@@ -352,9 +353,9 @@ def long_ext4_holds_under_load_on_raw_and_qcow2():
         make_initramfs(here / "initrd")
         for disk in (raw(here / "raw", 512 * MIB), qcow2(here / "image.qcow2", 512 * MIB)):
             with booted_with(here / "initrd", "--disk", disk, "--cpus", "4") as machine:
-                machine.ask("mke2fs -q -t ext4 /dev/vda && mount -t ext4 -o discard /dev/vda /mnt")
+                machine.ask("/usr/sbin/mke2fs -q -t ext4 /dev/vda && mount -t ext4 -o discard /dev/vda /mnt")
                 check(int(machine.ask("sh /load")) > 400, "the load's files")
-                machine.ask("umount /mnt && e2fsck -fn /dev/vda && mount -t ext4 -o ro /dev/vda /mnt")
+                machine.ask("umount /mnt && /usr/sbin/e2fsck -fn /dev/vda && mount -t ext4 -o ro /dev/vda /mnt")
                 check("OK" in machine.ask("cd /mnt && sha256sum -c sums | grep -v ': OK' || echo OK"), "sums")
                 machine.ask("cd / && umount /mnt")
                 power_off(machine)
@@ -369,7 +370,7 @@ def long_ext4_survives_the_machines_sudden_end():
         make_initramfs(here / "initrd")
         for disk in (raw(here / "raw", 512 * MIB), qcow2(here / "image.qcow2", 512 * MIB)):
             with booted_with(here / "initrd", "--disk", disk, "--cpus", "2") as machine:
-                machine.ask("mke2fs -q -t ext4 /dev/vda && mount -t ext4 /dev/vda /mnt")
+                machine.ask("/usr/sbin/mke2fs -q -t ext4 /dev/vda && mount -t ext4 /dev/vda /mnt")
                 machine.ask("echo durable > /mnt/before && sync")
                 machine.send("sh /load\r")
                 for _ in range(25):
