@@ -31,6 +31,8 @@ constexpr std::array kMachineOptions{std::string_view("--kernel"),
                                      std::string_view("--no-reboot"),
                                      std::string_view("--engine"),
                                      std::string_view("--irqchip"),
+                                     std::string_view("--virtio"),
+                                     std::string_view("--vsock"),
                                      std::string_view("--gdb"),
                                      std::string_view("--sandbox"),
                                      std::string_view("--trace"),
@@ -105,6 +107,21 @@ Result<> take_machine_values(const Arguments& arguments, Specification& s) {
         const auto value = arguments.value(option);
         if (value && value->empty() && path != &s.append) return fail(Error::usage(option, "its value is empty"));
         *path = value.value_or("");
+    }
+    return {};
+}
+
+Result<> take_virtio(const Arguments& arguments, Specification& s) {
+    if (const auto virtio = arguments.value("--virtio")) {
+        const auto choice = machine::virtio_from(*virtio);
+        if (!choice) return fail(Error::usage("--virtio", *virtio + " is no transport", "give pci or mmio"));
+        s.virtio = *choice;
+    }
+    if (const auto vsock = arguments.value("--vsock")) {
+        const auto choice = machine::vsock_from(*vsock);
+        if (!choice || choice->path.empty())
+            return fail(Error::usage("--vsock", *vsock + " is no vsock", "give FILE or FILE,cid=N"));
+        s.vsock = *choice;
     }
     return {};
 }
@@ -315,6 +332,7 @@ Result<Plan> make_plan(const Arguments& arguments, const image::Catalog& catalog
         return fail(Error::usage("--json", "does not apply without --explain"));
     Plan plan;
     DOPPEL_CHECK(take_machine_values(arguments, plan.specification));
+    DOPPEL_CHECK(take_virtio(arguments, plan.specification));
     DOPPEL_CHECK(take_flash(arguments, plan.specification));
     DOPPEL_CHECK(choose_arch(arguments, plan));
     DOPPEL_CHECK(choose_engine(arguments, plan));

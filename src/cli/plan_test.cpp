@@ -132,6 +132,14 @@ TEST_F(PlanTest, ChecksRangesBeforeAnImageIsMade) {
     EXPECT_THAT(usage({"--console", "none", "-i", "tiny"}), HasSubstr("-i: does not apply"));
 }
 
+TEST_F(PlanTest, TakesWhatCarriesDevicesAndSocketsOfTheGuest) {
+    EXPECT_THAT(usage({"--virtio", "usb", "tiny"}), HasSubstr("no transport"));
+    EXPECT_THAT(usage({"--vsock", "", "tiny"}), HasSubstr("no vsock"));
+    EXPECT_THAT(usage({"--vsock", "file,cid=x", "tiny"}), HasSubstr("no vsock"));
+    EXPECT_THAT(usage({"--vsock", "file,cid=2", "tiny"}), HasSubstr("no guest's"));
+    EXPECT_THAT(usage({"--as", "container", "--vsock", "file", "x"}), HasSubstr("only a machine has it"));
+}
+
 TEST_F(PlanTest, TakesDisksForAMachine) {
     const auto made = plan({"--kernel", "Image", "--disk", "a.img,ro", "--disk=b.qcow2,snapshot,serial=b"});
     ASSERT_TRUE(made) << made.error().message();

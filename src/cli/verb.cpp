@@ -28,6 +28,8 @@ constexpr std::array kRunOptions{
     Option{"--append", 0, "TEXT", "the kernel's command line; added to an image's own"},
     Option{"--firmware", 0, "FILE", "what runs first, in M-mode (OpenSBI, U-Boot, a program): ELF or raw"},
     Option{"--irqchip", 0, "aia|plic", "interrupts by message and wire (aia), or by wire only (plic) (aia)"},
+    Option{"--virtio", 0, "pci|mmio", "what carries the virtio devices (pci)"},
+    Option{"--vsock", 0, "FILE[,cid=N]", "sockets of the guest: FILE for clients, FILE_PORT for the host's services"},
     Option{"--flash", 0, "FILE[,ro]", "flash: first the one with code, then the one with variables", State::kBuilt,
            true},
     Option{"--disk", 0, "FILE[,format=raw|qcow2][,ro][,snapshot][,iops=N][,bps=SIZE][,serial=TEXT]",

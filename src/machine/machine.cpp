@@ -72,6 +72,9 @@ Result<> Machine::build() {
     if (makes_sockets()) {
         DOPPEL_TRY(file_remover_, sandbox::FileRemover::start());
     }
+    if (!specification_.vsock.path.empty()) {
+        DOPPEL_TRY(socket_broker_, sandbox::SocketBroker::start(specification_.vsock.path));
+    }
     DOPPEL_CHECK(memory_.add_region(riscv64::map::kRam, ram_size()));
     if (!specification_.techniques.huge_pages) memory_.stop_huge_pages();
     DOPPEL_CHECK(memory_.add_region(riscv64::map::kBootRom, riscv64::map::kBootRomSize, /*writable=*/false));
@@ -80,6 +83,7 @@ Result<> Machine::build() {
     timebase_ = std::make_unique<device::Timebase>(loop_->clock());
     DOPPEL_CHECK(watch_signals());
     DOPPEL_CHECK(open_disks());
+    DOPPEL_CHECK(open_vsock());
     DOPPEL_TRY(engine_, make_engine(specification_, translations_.get()));
 
     bool bare_metal = !specification_.firmware.empty();
@@ -111,7 +115,7 @@ Result<> Machine::build() {
     DOPPEL_TRY(auto virtio, make_virtio_devices());
     DOPPEL_TRY(board_, riscv64::Board::create({memory_, ram_size(), *loop_, *timebase_, bus_, specification_.cpus,
                                                specification_.irqchip, hart_input, on_finish, std::move(flash),
-                                               std::move(virtio)}));
+                                               specification_.virtio, std::move(virtio)}));
     for (unsigned i = 0; i < harts_->count(); i++) {
         harts_->hart(i).interrupt_files = board_->interrupt_files(i);
         harts_->hart(i).vector.reset(specification_.vlen);
@@ -184,7 +188,8 @@ Result<> Machine::load(Boot& boot) {
                                                        .initrd_start = boot.layout.initrd_start,
                                                        .initrd_end = boot.layout.initrd_end,
                                                        .host_firmware = !boot.firmware,
-                                                       .flash = !flash_.empty()}));
+                                                       .flash = !flash_.empty(),
+                                                       .virtio_slots = board_->virtio_slots()}));
     DOPPEL_CHECK(boot::load_boot(memory_, boot.layout, boot.parts(), tree));
     if (!boot.firmware) return {};
     const auto rom =
@@ -243,11 +248,11 @@ Result<> Machine::open_console() {
 
 bool Machine::makes_sockets() const {
     bool debugger = !specification_.gdb.empty() && !gdb::debugger_port(specification_.gdb);
-    return specification_.console.kind == ConsoleKind::kSocket || debugger;
+    return specification_.console.kind == ConsoleKind::kSocket || debugger || !specification_.vsock.path.empty();
 }
 
 bool Machine::accepts_clients() const {
-    return specification_.console.kind == ConsoleKind::kSocket || !specification_.gdb.empty();
+    return makes_sockets() || !specification_.gdb.empty();
 }
 
 Result<> Machine::settle() {
@@ -276,6 +281,7 @@ Result<> Machine::confine_calls() const {
     if (!specification_.sandbox) return {};
     DOPPEL_TRY(const sandbox::Missing missing,
                sandbox::confine_calls({.accept_connections = accepts_clients(),
+                                       .receive_descriptors = vsock_ != nullptr,
                                        .terminal = specification_.console.kind == ConsoleKind::kStdio,
                                        .disks = disks_ != nullptr}));
     if (!missing.empty()) log_warning("sandbox: {}", missing);

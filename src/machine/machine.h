@@ -24,6 +24,7 @@
 #include "machine/statistics_report.h"
 #include "machine/trace/traces.h"
 #include "machine/translation_store.h"
+#include "machine/vsock_host.h"
 #include "memory/guest_memory.h"
 
 namespace doppel::machine {
@@ -63,6 +64,7 @@ class Machine {
     Result<> open_disks();
     // No hart runs.
     Result<> close_disks();
+    Result<> open_vsock();
     Result<> watch_signals();
     Result<Boot> read_parts();
     Result<> load(Boot& boot);
@@ -77,7 +79,7 @@ class Machine {
     Result<> settle();
     Result<> confine_files() const;
     Result<> confine_calls() const;
-    // Sockets that clients come to: the console's, the debugger's.
+    // Sockets that clients come to: the console's, the debugger's, the guest's.
     bool makes_sockets() const;
     bool accepts_clients() const;
     Result<End> run_once();
@@ -89,12 +91,14 @@ class Machine {
     uint64_t ram_size() const { return specification_.memory; }
 
     const Specification specification_;
-    std::unique_ptr<TranslationStore> translations_;      // null: none are kept
-    std::unique_ptr<sandbox::FileRemover> file_remover_;  // of sockets, if there are any
+    std::unique_ptr<TranslationStore> translations_;        // null: none are kept
+    std::unique_ptr<sandbox::FileRemover> file_remover_;    // of sockets, if there are any
+    std::unique_ptr<sandbox::SocketBroker> socket_broker_;  // until vsock_ has it
     BootFiles boot_files_;
     memory::GuestMemory memory_;
     std::unique_ptr<EventLoop> loop_;
-    std::unique_ptr<Disks> disks_;  // null: none
+    std::unique_ptr<Disks> disks_;      // null: none
+    std::unique_ptr<VsockHost> vsock_;  // null: no vsock
     std::unique_ptr<device::Timebase> timebase_;
     UniqueFd signals_;
     std::unique_ptr<Console> console_;

@@ -1,15 +1,25 @@
-// The virtio devices of a machine, and its disks.
+// The virtio devices of a machine, and what of the host is behind them.
 #include <algorithm>
 
+#include "device/virtio/balloon/device.h"
+#include "device/virtio/input/device.h"
 #include "device/virtio/rng/device.h"
+#include "device/virtio/vsock/device.h"
 #include "machine/machine.h"
 
 namespace doppel::machine {
 
 Result<std::vector<riscv64::VirtioSlot>> Machine::make_virtio_devices() {
     namespace slot = riscv64::slot;
+    namespace virtio = device::virtio;
     std::vector<riscv64::VirtioSlot> devices;
-    devices.push_back({slot::kRng, std::make_unique<device::virtio::rng::RngDevice>()});
+    devices.push_back({slot::kRng, std::make_unique<virtio::rng::RngDevice>()});
+    devices.push_back({slot::kBalloon, std::make_unique<virtio::balloon::BalloonDevice>(memory_)});
+    devices.push_back({slot::kInput, std::make_unique<virtio::input::PowerKeyDevice>()});
+    if (vsock_) {
+        devices.push_back(
+            {slot::kVsock, std::make_unique<virtio::vsock::VsockDevice>(specification_.vsock.cid, *vsock_)});
+    }
     for (unsigned i = 0; disks_ && i < disks_->count(); i++) {
         devices.push_back({slot::kDisk + i, disks_->make_device(i, specification_.cpus)});
     }
@@ -39,6 +49,12 @@ Result<> Machine::close_disks() {
     if (!disks_) return {};
     if (!board_) disks_->forget_devices();
     return disks_->close();
+}
+
+Result<> Machine::open_vsock() {
+    if (!socket_broker_) return {};
+    DOPPEL_TRY(vsock_, VsockHost::open(specification_.vsock.path, *loop_, std::move(socket_broker_), *file_remover_));
+    return {};
 }
 
 }  // namespace doppel::machine

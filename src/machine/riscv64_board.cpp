@@ -34,6 +34,21 @@ device::pci::Layout pci_layout(uint64_t ram_size) {
             .window64_size = map::kPciWindow64Size};
 }
 
+uint64_t virtio_address(unsigned slot) {
+    return map::kVirtio + (slot - 1) * device::virtio::MmioTransport::kSize;
+}
+
+uint32_t virtio_input(unsigned slot) {
+    constexpr unsigned kFirst = 8;
+    return slot <= kFirst ? input::kVirtio + slot - 1 : input::kMoreVirtio + slot - kFirst - 1;
+}
+
+std::vector<unsigned> Board::virtio_slots() const {
+    std::vector<unsigned> slots;
+    for (const MappedVirtio& one : virtio_) slots.push_back(one.slot);
+    return slots;
+}
+
 Board::Board(const BoardParts& parts)
     : finisher_(parts.finish),
       clint_(parts.timebase, parts.loop, clint_lines(parts.harts, parts.hart_input)),
@@ -49,6 +64,12 @@ Board::Board(const BoardParts& parts)
 Result<std::unique_ptr<Board>> Board::create(BoardParts parts) {
     std::unique_ptr<Board> board(new Board(parts));
     for (VirtioSlot& one : parts.virtio) {
+        if (parts.transport == VirtioTransport::kMmio) {
+            auto line = board->interrupts_->input(virtio_input(one.slot));
+            board->virtio_.push_back({one.slot, std::make_unique<device::virtio::MmioTransport>(
+                                                    std::move(one.device), parts.memory, parts.loop, line)});
+            continue;
+        }
         auto function = std::make_unique<device::virtio::PciTransport>(std::move(one.device), parts.memory, parts.loop);
         DOPPEL_CHECK(board->pci_.add(one.slot, std::move(function)));
     }
@@ -70,6 +91,9 @@ Result<> Board::map_devices(device::Bus& bus) {
     for (size_t i = 0; i < flash_.size(); i++) {
         DOPPEL_CHECK(bus.map(map::kFlash + i * map::kFlashBankSize, map::kFlashBankSize, *flash_[i], {1, 8}));
     }
+    for (const MappedVirtio& one : virtio_) {
+        DOPPEL_CHECK(bus.map(virtio_address(one.slot), device::virtio::MmioTransport::kSize, *one.transport, {1, 8}));
+    }
     const device::pci::Layout& layout = pci_.layout();
     DOPPEL_CHECK(bus.map(layout.window32_base, layout.window32_size, pci_.window32(), {1, 8}));
     return bus.map(layout.window64_base, layout.window64_size, pci_.window64(), {1, 8});
@@ -79,6 +103,10 @@ void Board::reset() {
     for (const auto& bank : flash_) {
         std::lock_guard guard(bank->lock());
         bank->reset();
+    }
+    for (const MappedVirtio& one : virtio_) {
+        std::lock_guard guard(one.transport->lock());
+        one.transport->reset();
     }
     for (device::Device* one :
          std::initializer_list<device::Device*>{&finisher_, &clint_, &sswi_, &uart_, &rtc_, &pci_.ecam()}) {

@@ -17,9 +17,11 @@
 #include "device/test_finisher.h"
 #include "device/timebase.h"
 #include "device/uart16550.h"
+#include "device/virtio/mmio_transport.h"
 #include "device/virtio/virtio_device.h"
 #include "machine/boot/loader.h"
 #include "machine/riscv64_irqchip.h"
+#include "machine/spec/specification.h"
 #include "memory/guest_memory.h"
 
 namespace doppel::machine::riscv64 {
@@ -36,6 +38,7 @@ inline constexpr uint64_t kPlic = 0xc000000;
 inline constexpr uint64_t kAplicMachine = 0xc000000;
 inline constexpr uint64_t kAplicSupervisor = 0xd000000;
 inline constexpr uint64_t kUart = 0x10000000;
+inline constexpr uint64_t kVirtio = 0x10001000;  // a page a slot, from slot 1 on
 inline constexpr uint64_t kImsicMachine = 0x24000000;
 inline constexpr uint64_t kImsicSupervisor = 0x28000000;
 inline constexpr uint64_t kFlash = 0x20000000;  // two banks, one behind the other
@@ -52,10 +55,13 @@ inline constexpr uint64_t kRam = 0x80000000;
 namespace input {
 inline constexpr uint32_t kUart = 10;
 inline constexpr uint32_t kRtc = 11;
-inline constexpr uint32_t kPci = 0x20;  // four of them
+inline constexpr uint32_t kPci = 0x20;         // four of them
+inline constexpr uint32_t kVirtio = 1;         // of the first eight slots, as on QEMU's board
+inline constexpr uint32_t kMoreVirtio = 0x30;  // of the ninth and on
 }  // namespace input
 
-// Slots of the PCI bus. A device stands in the same one in every machine, so that a guest finds it under the same name.
+// Slots of the PCI bus, and of the memory-mapped transport. A device stands in the same one in every machine, so that a
+// guest finds it under the same name.
 namespace slot {
 inline constexpr unsigned kRng = 1;
 inline constexpr unsigned kConsole = 2;
@@ -73,6 +79,10 @@ struct VirtioSlot {
     std::unique_ptr<device::virtio::VirtioDevice> device;
 };
 
+// Where a slot's registers lie when they are memory-mapped, and its wire.
+uint64_t virtio_address(unsigned slot);
+uint32_t virtio_input(unsigned slot);
+
 // What a board is built into. All of it outlives the board, and the loop is not running when the board goes.
 struct BoardParts {
     memory::GuestMemory& memory;  // with its RAM
@@ -86,7 +96,8 @@ struct BoardParts {
     // The test finisher's: called on a hart's thread, must not wait for harts.
     std::function<void(device::Finish)> finish;
     std::vector<device::CfiFlash::Parts> flash;  // all banks, or none
-    std::vector<VirtioSlot> virtio;              // the board's own from here on
+    VirtioTransport transport = VirtioTransport::kPci;
+    std::vector<VirtioSlot> virtio;  // the board's own from here on
 };
 
 // All devices but the harts.
@@ -102,6 +113,8 @@ class Board {
     isa::riscv::InterruptFiles interrupt_files(unsigned hart) { return interrupts_->interrupt_files(hart); }
 
     device::Uart16550& uart() { return uart_; }
+    // Of memory-mapped virtio devices.
+    std::vector<unsigned> virtio_slots() const;
 
     struct DeviceTreeContent {
         unsigned harts;
@@ -112,6 +125,7 @@ class Board {
         uint64_t initrd_start = 0, initrd_end = 0;  // equal: none
         bool host_firmware;                         // then there is no M-mode, and nothing of it is named
         bool flash = false;
+        std::vector<unsigned> virtio_slots{};  // of memory-mapped devices
     };
     static Result<std::vector<uint8_t>> device_tree(const DeviceTreeContent& content);
 
@@ -127,6 +141,11 @@ class Board {
     device::Uart16550 uart_;
     device::GoldfishRtc rtc_;
     device::pci::Host pci_;
+    struct MappedVirtio {
+        unsigned slot;
+        std::unique_ptr<device::virtio::MmioTransport> transport;
+    };
+    std::vector<MappedVirtio> virtio_;
 };
 
 device::pci::Layout pci_layout(uint64_t ram_size);

@@ -145,7 +145,16 @@ class Writer {
             write_plic();
         }
         write_uart();
+        for (unsigned slot : content_.virtio_slots) write_virtio(slot);
         write_pci();
+    }
+
+    void write_virtio(unsigned slot) {
+        auto node = tree_.node(at("virtio_mmio", virtio_address(slot)));
+        tree_.property_string("compatible", "virtio,mmio");
+        reg(virtio_address(slot), device::virtio::MmioTransport::kSize);
+        tree_.property_empty("dma-coherent");
+        write_interrupt(virtio_input(slot));
     }
 
     void write_finisher() {

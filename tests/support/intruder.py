@@ -19,7 +19,7 @@ REGISTERS = ("r15 r14 r13 r12 rbp rbx r11 r10 r9 r8 rax rcx rdx rsi rdi orig_rax
              "ds es fs gs").split()
 ARGUMENTS = ("rdi", "rsi", "rdx", "r10", "r8", "r9")
 SYSCALL = b"\x0f\x05"  # the instruction
-NUMBERS = {"socket": 41, "connect": 42, "fork": 57, "execve": 59, "kill": 62, "unlink": 87, "ptrace": 101, "openat": 257}
+NUMBERS = {"socket": 41, "connect": 42, "sendto": 44, "fork": 57, "execve": 59, "kill": 62, "unlink": 87, "ptrace": 101, "openat": 257}
 
 libc = ctypes.CDLL(None, use_errno=True)
 libc.ptrace.restype = ctypes.c_long

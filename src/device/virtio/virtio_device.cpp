@@ -4,6 +4,13 @@
 
 namespace doppel::device::virtio {
 
+std::optional<Chain> Transport::next(unsigned index) {
+    Queue& from = queue(index);
+    std::optional<Chain> chain = from.pop();
+    if (!chain && from.resume_notifications()) chain = from.pop();
+    return chain;
+}
+
 void Transport::drain(unsigned index, const std::function<uint64_t(Chain&)>& handle) {
     Queue& from = queue(index);
     uint32_t budget = from.rings().size;

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <functional>
 #include <mutex>
+#include <optional>
 #include <span>
 #include <string_view>
 
@@ -30,6 +31,9 @@ class Transport {
     virtual void config_changed() = 0;
     // DEVICE_NEEDS_RESET (2.1): nothing is processed until the driver resets the device.
     virtual void needs_reset() = 0;
+
+    // The next chain, for a device that takes them one by one; when there is none, the driver will notify of it.
+    std::optional<Chain> next(unsigned index);
 
     // The loop of a device that finishes each chain at once: handles what is there, at most one queue's length at a
     // time so that no guest keeps the I/O thread to itself, suppressing notifications meanwhile. `handle` returns the

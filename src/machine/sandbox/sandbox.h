@@ -18,11 +18,12 @@ namespace doppel::machine::sandbox {
 
 // What a machine needs besides memory, clocks and the descriptors that it holds.
 struct Permissions {
-    bool executable_memory = false;   // an engine that makes host code
-    bool accept_connections = false;  // a socket that was opened for clients
-    bool terminal = false;            // the console is a terminal: its mode, its size, who is in the foreground
-    bool disks = false;               // files that disks lie in, through a ring of io_uring or on threads
-    bool files = false;               // files by path, where confine_files leaves any
+    bool executable_memory = false;    // an engine that makes host code
+    bool accept_connections = false;   // a socket that was opened for clients
+    bool receive_descriptors = false;  // from a broker (socket_broker.h), over a socket that it holds
+    bool terminal = false;             // the console is a terminal: its mode, its size, who is in the foreground
+    bool disks = false;                // files that disks lie in, through a ring of io_uring or on threads
+    bool files = false;                // files by path, where confine_files leaves any
 };
 
 // What this kernel lacks, in words for the user; empty when everything holds. The rest is confined all the same.

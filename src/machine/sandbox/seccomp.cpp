@@ -130,6 +130,7 @@ void add_rules(Filter& filter, const Permissions& permissions) {
     filter.allow(SCMP_SYS(tgkill), {equals(0, static_cast<uint64_t>(getpid()))});
     allow_memory(filter, permissions.executable_memory);
     if (permissions.accept_connections) allow_connections(filter);
+    if (permissions.receive_descriptors) filter.allow(SCMP_SYS(recvmsg));
     if (permissions.terminal) {
         for (auto request : kTerminalRequests) filter.allow(SCMP_SYS(ioctl), {equals(1, request)});
         filter.allow(SCMP_SYS(getpgrp));

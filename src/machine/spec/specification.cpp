@@ -25,6 +25,8 @@ constexpr std::array kEngines{std::pair{std::string_view("auto"), EngineChoice::
                               std::pair{std::string_view("check"), EngineChoice::kCheck}};
 constexpr std::array kIrqchips{std::pair{std::string_view("aia"), Irqchip::kAia},
                                std::pair{std::string_view("plic"), Irqchip::kPlic}};
+constexpr std::array kTransports{std::pair{std::string_view("pci"), VirtioTransport::kPci},
+                                 std::pair{std::string_view("mmio"), VirtioTransport::kMmio}};
 constexpr std::array kConsoles{
     std::pair{std::string_view("stdio"), ConsoleKind::kStdio}, std::pair{std::string_view("file"), ConsoleKind::kFile},
     std::pair{std::string_view("pty"), ConsoleKind::kPty}, std::pair{std::string_view("socket"), ConsoleKind::kSocket},
@@ -98,6 +100,16 @@ Result<> check_console(const ConsoleChoice& console) {
     if (console.path.empty())
         return fail(Error::usage("--console", "a path is missing", "give file:PATH or socket:PATH"));
     return check_text("--console", console.path, console.kind == ConsoleKind::kSocket ? kMaxSocketPath : kMaxPath);
+}
+
+// Behind the path comes "_" and the digits of a port.
+Result<> check_vsock(const VsockChoice& vsock) {
+    constexpr size_t kPort = 11;
+    if (vsock.path.empty() && vsock != VsockChoice{}) return fail(Error::usage("--vsock", "a path is missing"));
+    if (vsock.cid < kMinCid || vsock.cid > kMaxCid)
+        return fail(Error::usage("--vsock", "cid=" + std::to_string(vsock.cid) + " is no guest's",
+                                 "give 3 to " + std::to_string(kMaxCid)));
+    return check_text("--vsock", vsock.path, kMaxSocketPath - kPort);
 }
 
 // Digits alone are a port, everything else is a path.
@@ -184,6 +196,29 @@ std::string_view name_of(Irqchip irqchip) {
     return word_for(kIrqchips, irqchip);
 }
 
+std::optional<VirtioTransport> virtio_from(std::string_view word) {
+    return value_for(kTransports, word);
+}
+
+std::string_view name_of(VirtioTransport transport) {
+    return word_for(kTransports, transport);
+}
+
+std::optional<VsockChoice> vsock_from(std::string_view text) {
+    constexpr std::string_view kCid = ",cid=";
+    const auto at = text.rfind(kCid);
+    VsockChoice choice{.path = std::string(text.substr(0, at))};
+    if (at == text.npos) return choice;
+    const std::string_view digits = text.substr(at + kCid.size());
+    const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), choice.cid);
+    if (error != std::errc() || end != digits.data() + digits.size()) return std::nullopt;
+    return choice;
+}
+
+std::string text_of(const VsockChoice& vsock) {
+    return vsock == VsockChoice{} ? "" : vsock.path + ",cid=" + std::to_string(vsock.cid);
+}
+
 std::optional<ConsoleChoice> console_from(std::string_view text) {
     const auto colon = text.find(':');
     const auto kind = value_for(kConsoles, text.substr(0, colon));
@@ -234,6 +269,7 @@ Result<> validate(const Specification& s) {
     DOPPEL_CHECK(check_text("--initrd", s.initrd, kMaxPath));
     DOPPEL_CHECK(check_text("--append", s.append, kMaxAppend));
     DOPPEL_CHECK(check_text("--firmware", s.firmware, kMaxPath));
+    DOPPEL_CHECK(check_vsock(s.vsock));
     DOPPEL_CHECK(check_flash(s));
     DOPPEL_CHECK(check_disks(s.disks));
     DOPPEL_CHECK(check_console(s.console));

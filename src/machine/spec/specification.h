@@ -25,7 +25,8 @@ inline constexpr uint64_t kMaxMemory = uint64_t{1} << 40;  // bytes; what one ma
 
 enum class Architecture { kRiscv64 };
 enum class EngineChoice { kAuto, kInterpret, kTranslate, kCheck };
-enum class Irqchip { kAia, kPlic };  // APLIC and IMSICs with message-signalled interrupts, or wires to a PLIC
+enum class Irqchip { kAia, kPlic };          // APLIC and IMSICs with message-signalled interrupts, or wires to a PLIC
+enum class VirtioTransport { kPci, kMmio };  // how the board carries its virtio devices
 enum class ConsoleKind { kStdio, kFile, kPty, kSocket, kNone };
 
 // Where the machine's console goes; `path` only for kFile and kSocket.
@@ -41,6 +42,16 @@ struct FlashChoice {
     bool read_only = false;
     bool operator==(const FlashChoice&) const = default;
 };
+
+// Sockets of the guest: `path` is where clients of the host come to, and path_PORT where the guest's connections go; an
+// empty path: none.
+struct VsockChoice {
+    std::string path;
+    uint32_t cid = 3;  // the guest's, kMinCid .. kMaxCid
+    bool operator==(const VsockChoice&) const = default;
+};
+inline constexpr uint32_t kMinCid = 3;
+inline constexpr uint32_t kMaxCid = 0xfffffffe;
 
 // At least one of `kernel`, `firmware` and `code_flash`. Paths are UTF-8, relative to the working directory.
 struct Specification {
@@ -58,6 +69,8 @@ struct Specification {
     std::string append;                                     // the kernel's command line
     std::string firmware;  // ELF or raw, starts in M-mode; empty: none, the host answers SBI calls
     Irqchip irqchip = Irqchip::kAia;
+    VirtioTransport virtio = VirtioTransport::kPci;
+    VsockChoice vsock;
     FlashChoice code_flash;         // what is next to run when there is no kernel; its file is only read
     FlashChoice variable_flash;     // only beside the other; its file is written to
     std::vector<DiskChoice> disks;  // at most kMaxDisks
@@ -81,6 +94,11 @@ std::optional<EngineChoice> engine_from(std::string_view word);
 std::string_view name_of(EngineChoice engine);
 std::optional<Irqchip> irqchip_from(std::string_view word);
 std::string_view name_of(Irqchip irqchip);
+std::optional<VirtioTransport> virtio_from(std::string_view word);
+std::string_view name_of(VirtioTransport transport);
+// FILE[,cid=N]; nullopt when N is no number of 32 bits. Nothing at all is no vsock.
+std::optional<VsockChoice> vsock_from(std::string_view text);
+std::string text_of(const VsockChoice& vsock);
 // stdio, file:F, pty, socket:F, none.
 std::optional<ConsoleChoice> console_from(std::string_view text);
 std::string text_of(const ConsoleChoice& console);

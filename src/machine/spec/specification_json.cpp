@@ -107,6 +107,8 @@ Result<> take_member(const std::string& key, const Json& value, Specification& s
     if (key == "append") return take(value, "--append", s.append);
     if (key == "firmware") return take(value, "--firmware", s.firmware);
     if (key == "irqchip") return take_word(value, "--irqchip", irqchip_from, s.irqchip);
+    if (key == "virtio") return take_word(value, "--virtio", virtio_from, s.virtio);
+    if (key == "vsock") return take_word(value, "--vsock", vsock_from, s.vsock);
     if (key == "code_flash") return take_word(value, "--flash", flash_choice, s.code_flash);
     if (key == "variable_flash") return take_word(value, "--flash", flash_choice, s.variable_flash);
     if (key == "console") return take_word(value, "--console", console_from, s.console);
@@ -154,6 +156,8 @@ std::string to_json(const Specification& s) {
                 {"append", s.append},
                 {"firmware", s.firmware},
                 {"irqchip", name_of(s.irqchip)},
+                {"virtio", name_of(s.virtio)},
+                {"vsock", text_of(s.vsock)},
                 {"code_flash", text_of(s.code_flash)},
                 {"variable_flash", text_of(s.variable_flash)},
                 {"disk", texts_of(s.disks)},

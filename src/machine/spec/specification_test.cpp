@@ -36,6 +36,8 @@ Specification with_everything() {
     s.disks = {{.path = "a,b \xc3\xa9", .format = DiskFormat::kQcow2, .snapshot = true, .serial = "1"},
                {.path = "d", .read_only = true, .requests = {5, 6}, .bytes = {uint64_t{1} << 40, 0}}};
     s.no_reboot = true;
+    s.virtio = VirtioTransport::kMmio;
+    s.vsock = {"a,cid=b", 7};
     s.gdb = "/run/user/0/gdb";
     s.sandbox = false;
     s.statistics = "stats.json";
@@ -98,8 +100,21 @@ TEST(Specification, NamesTheOptionThatIsOutOfRange) {
     EXPECT_EQ(changed([](auto& s) { s.console = {ConsoleKind::kSocket, std::string(108, 's')}; }), "--console");
     EXPECT_EQ(changed([](auto& s) { s.console = {ConsoleKind::kPty, "x"}; }), "--console");
     EXPECT_EQ(changed([](auto& s) { s.statistics = std::string(5000, 'x'); }), "--stats");
+    EXPECT_EQ(changed([](auto& s) { s.vsock = {"", 5}; }), "--vsock");
+    EXPECT_EQ(changed([](auto& s) { s.vsock = {std::string(97, 's'), 3}; }), "--vsock");
+    EXPECT_EQ(changed([](auto& s) { s.vsock = {std::string(96, 's'), 3}; }), "accepted");
+    for (uint32_t cid : {0U, 2U, ~0U}) EXPECT_EQ(changed([&](auto& s) { s.vsock = {"s", cid}; }), "--vsock") << cid;
     EXPECT_EQ(changed([](auto& s) { s.name = "-leading"; }), "--name");
     EXPECT_EQ(changed([](auto& s) { s.name = "a/b"; }), "--name");
+}
+
+TEST(Specification, ReadsTheWordsOfAVsock) {
+    EXPECT_EQ(vsock_from("file"), (VsockChoice{"file", 3}));
+    EXPECT_EQ(vsock_from("a,cid=b,cid=77"), (VsockChoice{"a,cid=b", 77}));
+    for (const char* text : {"file,cid=", "file,cid=x", "file,cid=-1", "file,cid=4294967296", "file,cid=5 "})
+        EXPECT_EQ(vsock_from(text), std::nullopt) << text;
+    EXPECT_EQ(text_of(VsockChoice{}), "");
+    EXPECT_EQ(vsock_from(""), VsockChoice{});
 }
 
 TEST(Specification, StartsAKernelOrFirmwareOrBoth) {

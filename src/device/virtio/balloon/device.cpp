@@ -129,7 +129,7 @@ void BalloonDevice::report(const Chain& chain) {
 void BalloonDevice::take_statistics() {
     Queue& queue = transport().queue(kStatistics);
     for (unsigned i = 0; i < kQueueSize; i++) {
-        std::optional<Chain> chain = queue.pop();
+        std::optional<Chain> chain = transport().next(kStatistics);
         if (!chain) break;
         if (statistics_buffer_) queue.push(std::move(*statistics_buffer_), 0);
         statistics_buffer_.emplace(std::move(*chain));

@@ -23,7 +23,9 @@ struct Fixture {
         machine.add(kSlot, std::move(made));
     }
     void start(uint64_t features = kAllFeatures) {
-        ASSERT_TRUE(machine.mapped && driver.discover() && driver.negotiate(features | kVersion1Feature));
+        ASSERT_TRUE(machine.mapped && driver.discover() &&
+                    driver.negotiate(features | kVersion1Feature | kEventIndexFeature));
+        ASSERT_TRUE(machine.memory.fill(kFakeRam, rings.size() * 0x30000, 0));
         for (uint16_t i = 0; i < rings.size(); i++) {
             rings[i] = driver.set_up_queue(i, 8, kFakeRam + i * 0x30000);
         }
@@ -31,7 +33,7 @@ struct Fixture {
     }
     std::optional<FakeDriver::Used> ask(uint16_t queue, const std::vector<FakeDriver::Descriptor>& chain) {
         driver.submit(rings[queue], 0, chain);
-        driver.kick(rings[queue]);
+        driver.kick_if_wanted(rings[queue]);
         machine.settle();
         return driver.take(rings[queue]);
     }

@@ -105,7 +105,7 @@ void PowerKeyDevice::notify(unsigned queue) {
     if (queue == kStatus) return transport().drain(queue, [](Chain&) { return 0; });
     Queue& events = transport().queue(kEvents);
     for (unsigned i = 0; i < kQueueSize && !pending_.empty(); i++) {
-        std::optional<Chain> chain = events.pop();
+        std::optional<Chain> chain = transport().next(kEvents);
         if (!chain) break;
         const Event& event = pending_.front();
         std::array<uint8_t, sizeof(virtio_input_event)> raw;
