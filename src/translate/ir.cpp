@@ -87,6 +87,13 @@ std::string_view access_problem(const Node& node, const Types& types) {
     }
 }
 
+std::string_view call_problem(const Node& node) {
+    constexpr int32_t kPageBytes = 4096;
+    if (node.extra > kReturn) return "a call with no such register";
+    return is_call(node) && (node.other <= 0 || node.other >= kPageBytes) ? "a call that comes back to another page"
+                                                                          : "";
+}
+
 // What is wrong with the types of the operation and its operands.
 std::string_view type_problem(const Node& node, const Types& types) {
     if (info(node.operation).kind == OperationKind::kAccess) {
@@ -119,9 +126,12 @@ std::string_view type_problem(const Node& node, const Types& types) {
         case Operation::kZext:
             if (!is_word(types.own)) return "extension to another width than 32 or 64";
             return width(types.a) < width(types.own) ? "" : "extension to fewer bits";
+        case Operation::kJump:
+            return call_problem(node);
+        case Operation::kJumpTo:
+            return types.a == Type::kI64 ? call_problem(node) : "a register of another width than 64";
         case Operation::kSetInteger:
         case Operation::kSetFloat:
-        case Operation::kJumpTo:
             return types.a == Type::kI64 ? "" : "a register of another width than 64";
         case Operation::kBranch:
             return types.a == Type::kI1 ? "" : "a condition that is no bit";
@@ -154,6 +164,7 @@ std::string print(const Block& block) {
         }
         if (has_immediate(node.operation)) out += fmt::format("{}0x{:x}", comma, node.imm);
         if (node.operation == Operation::kBranch) out += fmt::format(" else 0x{:x}", node.other);
+        if (is_call(node)) out += fmt::format(" back to 0x{:x}", node.other);
         out += '\n';
     }
     return out;

@@ -53,14 +53,21 @@ using ValueId = uint16_t;
 struct Node {
     Operation operation = Operation::kConstant;
     Type type = Type::kNone;
-    uint8_t extra = 0;  // by the operation: rounding, width of an access
+    uint8_t extra = 0;  // by the operation: rounding, width of an access, of a jump a return or a call's register
     uint8_t guest = 0;  // which guest instruction of the block it belongs to
     ValueId a = 0;
     ValueId b = 0;
     ValueId c = 0;
     uint64_t imm = 0;
-    int32_t other = 0;  // a branch's offset when not taken
+    int32_t other = 0;  // a branch's offset when not taken, or where in its page a call comes back to
 };
+
+// `extra` of a jump that is a return; a call has the number of the register that it puts the return's address into.
+inline constexpr uint8_t kReturn = 32;
+constexpr bool is_call(const Node& node) {
+    return (node.operation == Operation::kJump || node.operation == Operation::kJumpTo) && node.extra != 0 &&
+           node.extra != kReturn;
+}
 
 inline constexpr unsigned kMaxBlockInstructions = 64;
 

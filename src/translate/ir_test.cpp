@@ -174,6 +174,22 @@ TEST(Verify, WantsRegistersOf64BitsAndConditionsOfOne) {
     }
 }
 
+TEST(Verify, WantsCallsToComeBackToTheirPage) {
+    Block block = addition();
+    for (uint8_t linkage : {uint8_t{1}, uint8_t{31}}) {
+        block.nodes.back() = {.operation = Operation::kJump, .extra = linkage, .imm = 0x800, .other = 0x18};
+        EXPECT_TRUE(verify(block)) << print(block);
+        for (int32_t wrong : {-4, 0, 0x1000}) {
+            block.nodes.back().other = wrong;
+            EXPECT_THAT(complaint(block), HasSubstr("comes back to another page"));
+        }
+    }
+    block.nodes.back() = {.operation = Operation::kJumpTo, .extra = kReturn, .a = 1};
+    EXPECT_TRUE(verify(block));
+    block.nodes.back().extra = kReturn + 1;
+    EXPECT_THAT(complaint(block), HasSubstr("a call with no such register"));
+}
+
 TEST(Ir, NamesTheOperationsThatMayLeaveABlock) {
     for (Operation operation : {Operation::kLoad, Operation::kStore, Operation::kStoreConditional,
                                 Operation::kAtomicMaxUnsigned, Operation::kJump, Operation::kInterpret}) {

@@ -16,7 +16,7 @@ using riscv::InstructionId;
 
 namespace {
 
-constexpr uint32_t kSp = 2, kT0 = 5, kT1 = 6, kTypeRegister = 7, kBaseRegister = 19, kStrideRegister = 20;
+constexpr uint32_t kT0 = 5, kT1 = 6, kTypeRegister = 7, kBaseRegister = 19, kStrideRegister = 20;
 constexpr uint32_t kRd = 31u << 7, kRs1 = 31u << 15, kRs2 = 31u << 20;
 constexpr uint32_t kIllegalType = 4;  // LMUL has no such value
 

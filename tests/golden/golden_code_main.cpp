@@ -86,8 +86,16 @@ Golden golden_of(InstructionId id, uint32_t operands) {
     return made;
 }
 
+// Calls and returns, which the registers make: by ra.
+constexpr std::pair<InstructionId, uint32_t> kLinkages[] = {
+    {InstructionId::k_jal, 1u << 20 | 1u << 7},
+    {InstructionId::k_jalr, 11u << 15 | 1u << 7},
+    {InstructionId::k_jalr, 1u << 15},
+};
+
 std::string all() {
     std::vector<Golden> found;
+    for (auto [id, operands] : kLinkages) found.push_back(golden_of(id, operands));
     for (size_t i = 0; i + 1 < isa::riscv::kInstructionCount; i++) {
         if (kCompressed[i]) continue;
         Golden one;

@@ -15,6 +15,17 @@ bool ends_block(isa::riscv::InstructionId id) {
     return id == isa::riscv::InstructionId::k_pause;
 }
 
+// Calls and returns, as the unprivileged specification tells them by their registers (2.5.1).
+uint8_t linkage_of(const isa::riscv::Decoded& decoded) {
+    using Id = isa::riscv::InstructionId;
+    auto is_link = [](unsigned number) { return number == 1 || number == 5; };
+    const isa::riscv::Operands& o = decoded.operands;
+    const bool by_register = decoded.id == Id::k_jalr || decoded.id == Id::k_c_jr || decoded.id == Id::k_c_jalr;
+    if (!by_register && decoded.id != Id::k_jal) return 0;
+    if (is_link(o.rd)) return o.rd;
+    return by_register && is_link(o.rs1) ? doppel::translate::kReturn : 0;
+}
+
 }  // namespace
 
 std::optional<RecordedBlock> record_block(std::span<const uint8_t> page, uint16_t offset, CodeMode mode,
@@ -35,7 +46,7 @@ std::optional<RecordedBlock> record_block(std::span<const uint8_t> page, uint16_
         uint32_t bits = load_le<uint16_t>(&page[at]);
         if (length == 4) bits |= uint32_t{load_le<uint16_t>(&page[at + 2])} << 16;
         isa::riscv::Decoded decoded = isa::riscv::decode(bits);
-        recorder.begin(static_cast<uint16_t>(at), length, isa::riscv::info(decoded.id).name);
+        recorder.begin(static_cast<uint16_t>(at), length, isa::riscv::info(decoded.id).name, linkage_of(decoded));
         record(recorder, decoded.id, decoded.operands);
         at += length;
         count++;

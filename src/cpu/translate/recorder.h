@@ -38,7 +38,9 @@ class Recorder {
         : builder_(builder), mode_(mode), techniques_(techniques) {}
 
     // The instruction at `offset` of the page, `length` bytes long, is recorded next.
-    void begin(uint16_t offset, unsigned length, std::string_view mnemonic) {
+    // `linkage`: Node::extra of its jump.
+    void begin(uint16_t offset, unsigned length, std::string_view mnemonic, uint8_t linkage) {
+        linkage_ = linkage;
         mnemonic_ = mnemonic;
         offset_ = offset;
         length_ = length;
@@ -75,7 +77,15 @@ class Recorder {
 
     Word<64> pc() { return {&builder_, builder_.page_plus(offset_)}; }
     Word<64> next_pc() { return {&builder_, builder_.page_plus(next_offset())}; }
-    void jump(Word<64> target) { end(jump_node(target.id)); }
+    void jump(Word<64> target) {
+        Node node = jump_node(target.id);
+        const bool returns = linkage_ == doppel::translate::kReturn;
+        if (techniques_.returns && (returns || next_offset() < isa::riscv::kPageBytes)) {
+            node.extra = linkage_;
+            if (linkage_ != 0 && !returns) node.other = static_cast<int32_t>(next_offset());
+        }
+        end(node);
+    }
     void branch_if(Word<1> condition, int32_t offset) {
         auto taken = static_cast<uint64_t>(int64_t{offset_} + offset);
         if (builder_.is_constant(condition.id)) {
@@ -282,6 +292,7 @@ class Recorder {
     const doppel::translate::Techniques& techniques_;
     uint16_t offset_ = 0;
     unsigned length_ = 0;
+    uint8_t linkage_ = 0;
     std::string_view mnemonic_;
     bool ended_ = false;
 };

@@ -91,7 +91,8 @@ Tier::Tier(const VcpuParts& parts, std::shared_ptr<CodeCache> cache, interpret::
       host_(host),
       trace_(parts.trace),
       state_(*new (hart_.engine_state.data()) NativeState),
-      enter_(reinterpret_cast<doppel::translate::x86::EnterFunction>(cache_->thunk_base() + cache_->thunks().enter)),
+      enter_(reinterpret_cast<doppel::translate::x86::EnterFunction>(
+          reinterpret_cast<uintptr_t>(cache_->thunk_base() + cache_->thunks().enter))),
       tables_(cache_->techniques()) {
     connect(state_, cache_->thunks(), cache_->thunk_base());
     state_.anchor = reinterpret_cast<uint64_t>(&helper_anchor);
@@ -140,6 +141,7 @@ void Tier::drop_jumps() {
 void Tier::drop_jumps_to(uint64_t page) {
     if (!cache_->techniques().page_fences) return drop_jumps();
     tables_.drop_page(page);
+    state_.forget_returns(page);
     site_ = nullptr;
     changed_ = changed_ || page == state_.page;
 }
@@ -250,6 +252,7 @@ interpret::NativeTier::Next Tier::run(const CodePlace& place, interpret::SoftTlb
     show_tlb(tlb);
     auto reason = static_cast<Exit>(enter_(state_of(hart_), code));
     cache_->exit(participant_);
+    state_.last_return = nullptr;
     accrue_flags();
     bool ran = state_.budget != budget;
     int64_t before = budget;

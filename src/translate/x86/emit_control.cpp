@@ -54,7 +54,7 @@ void Emitter::emit_entry(const Block& block, size_t index) {
 bool Emitter::emit_control(const Node& at) {
     switch (at.operation) {
         case Operation::kJump:
-            jump_to_offset(static_cast<int64_t>(at.imm));
+            is_call(at) ? emit_guest_call(at) : jump_to_offset(static_cast<int64_t>(at.imm));
             return true;
         case Operation::kBranch:
             emit_branch(at);
@@ -63,7 +63,11 @@ bool Emitter::emit_control(const Node& at) {
             int pc = gpr(at.a);
             if (pc != reg::kRax) a_.mov(gpq(reg::kRax), gpq(pc));
             to_canonical();
-            jump_to_address(reg::kRax);
+            if (is_call(at)) {
+                emit_guest_call_to_address(at);
+            } else {
+                at.extra == kReturn ? emit_return() : jump_to_address(reg::kRax);
+            }
             return true;
         }
         case Operation::kResume:
@@ -105,7 +109,7 @@ void Emitter::emit_branch(const Node& at) {
     if (const Label* label = internal(taken)) {
         a_.j(condition, *label);
     } else if (is_canonical_ && in_page(taken) && techniques_.links) {
-        link_site(static_cast<uint16_t>(taken), condition);
+        link_site(static_cast<uint16_t>(taken), x86::Inst::jccFromCond(condition));
     } else {
         Label out = a_.newLabel();
         a_.j(condition, out);
@@ -115,6 +119,63 @@ void Emitter::emit_branch(const Node& at) {
         });
     }
     jump_to_offset(at.other);
+}
+
+// Calls are the host's, with the guest's address beneath where they return to, so that the host foresees the way back.
+// A slice of the budget bounds how many can be open; whatever leaves translated code ends them all.
+void Emitter::emit_guest_call(const Node& at) {
+    const auto offset = static_cast<int64_t>(at.imm);
+    const Label* inside = internal(offset);
+    if (inside == nullptr) to_canonical();
+    push_return(at, inside != nullptr ? mapping_ : canonical_mapping());
+    if (inside != nullptr) {
+        a_.call(*inside);
+    } else if (in_page(offset) && techniques_.links) {
+        link_site(static_cast<uint16_t>(offset), x86::Inst::kIdCall);
+    } else {
+        a_.mov(gpq(reg::kRax), native(offsetof(NativeState, page)));
+        a_.add(gpq(reg::kRax), imm(offset));
+        call_address(reg::kRax);
+    }
+    come_back(at.other);
+}
+
+void Emitter::emit_guest_call_to_address(const Node& at) {
+    push_return(at, canonical_mapping());
+    call_address(reg::kRax);
+    come_back(at.other);
+}
+
+void Emitter::push_return(const Node& call, const Mapping& mapping) {
+    const int host = mapping.integer[call.extra];
+    host >= 0 ? a_.push(gpq(host)) : a_.push(home_memory(call.extra));
+}
+
+// Behind a call, the mapping canonical.
+void Emitter::come_back(int64_t offset) {
+    a_.pop(gpq(reg::kRcx));
+    a_.and_(gpq(reg::kRcx), imm(-kPageBytes));
+    a_.mov(native(offsetof(NativeState, page)), gpq(reg::kRcx));
+    if (const Label* label = internal(offset)) {
+        if (!is_canonical_) from_canonical();
+        a_.jmp(*label);
+    } else if (techniques_.links) {
+        link_site(static_cast<uint16_t>(offset));
+    } else {
+        leave_page(offset);
+    }
+}
+
+// To the address in rax, the mapping canonical.
+void Emitter::emit_return() {
+    Label other = a_.newLabel();
+    a_.cmp(gpq(reg::kRax), x86::ptr(x86::rsp, 8, 8));
+    a_.jne(other);
+    a_.ret();
+    cold([=, this] {
+        a_.bind(other);
+        jump_to_address(reg::kRax);
+    });
 }
 
 void Emitter::jump_to_offset(int64_t offset) {
@@ -129,13 +190,14 @@ void Emitter::jump_to_offset(int64_t offset) {
 }
 
 // A jump that is linked once its target has code; until then it goes to the way out behind it.
-void Emitter::link_site(uint16_t target, std::optional<Condition> condition) {
+void Emitter::link_site(uint16_t target, asmjit::InstId instruction) {
     // The displacement is patched while others may run it, so it does not cross what the host writes at once.
     constexpr size_t kDisplacement = 4;
-    size_t opcode = condition ? 2 : 1;
+    const bool is_conditional = instruction != x86::Inst::kIdJmp && instruction != x86::Inst::kIdCall;
+    const size_t opcode = is_conditional ? 2 : 1;
     while ((a_.offset() + opcode) % kDisplacement != 0) a_.nop();
     Label out = a_.newLabel();
-    condition ? a_.long_().j(*condition, out) : a_.long_().jmp(out);
+    a_.long_().emit(instruction, out);
     auto at = static_cast<uint32_t>(a_.offset() - kDisplacement);
     const bool crosses = a_.currentSection() == holder_.textSection();
     cold([=, this] {
@@ -156,17 +218,36 @@ void Emitter::leave_page(int64_t offset) {
 
 // The address is in rax, the mapping canonical.
 void Emitter::jump_to_address(int pc) {
+    const Label miss = find_code(pc);
+    a_.jmp(x86::ptr(gpq(reg::kRcx), offsetof(JumpSlot, code), 8));
+    cold([=, this] {
+        a_.bind(miss);
+        a_.jmp(native(offsetof(NativeState, exit_lookup)));
+    });
+}
+
+void Emitter::call_address(int pc) {
+    const Label miss = find_code(pc);
+    Label back = a_.newLabel();
+    a_.call(x86::ptr(gpq(reg::kRcx), offsetof(JumpSlot, code), 8));
+    a_.bind(back);
+    cold([=, this] {
+        a_.bind(miss);
+        a_.call(native(offsetof(NativeState, exit_lookup)));
+        a_.jmp(back);
+    });
+}
+
+// rcx becomes the address of the JumpSlot for `pc`, and the page is that of `pc`; where the slot is another one's it
+// goes on at the label.
+asmjit::Label Emitter::find_code(int pc) {
     Label miss = a_.newLabel();
     find_jump_slot(a_, reg::kRcx, pc, native(offsetof(NativeState, jumps)));
     a_.cmp(gpq(pc), x86::ptr(gpq(reg::kRcx), offsetof(JumpSlot, pc), 8));
     a_.jne(miss);
     a_.and_(gpq(pc), imm(-kPageBytes));
     a_.mov(native(offsetof(NativeState, page)), gpq(pc));
-    a_.jmp(x86::ptr(gpq(reg::kRcx), offsetof(JumpSlot, code), 8));
-    cold([=, this] {
-        a_.bind(miss);
-        a_.jmp(native(offsetof(NativeState, exit_lookup)));
-    });
+    return miss;
 }
 
 void Emitter::leave_by(const void* const NativeState::*exit, uint32_t at) {

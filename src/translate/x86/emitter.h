@@ -197,13 +197,20 @@ class Emitter {
     void emit_entry(const Block& block, size_t index);
     void emit_branch(const Node& node);
     void emit_resume(const Node& node);
+    void emit_guest_call(const Node& node);
+    void emit_guest_call_to_address(const Node& node);
+    void push_return(const Node& call, const Mapping& mapping);
+    void come_back(int64_t offset);
+    void emit_return();
     void jump_to_offset(int64_t offset);
     void leave_page(int64_t offset);
     void jump_to_address(int pc);
+    void call_address(int pc);
+    Label find_code(int pc);
     void leave_by(const void* const NativeState::*exit, uint32_t at);
     void to_canonical();
     void from_canonical();
-    void link_site(uint16_t target, std::optional<Condition> condition = {});
+    void link_site(uint16_t target, asmjit::InstId instruction = asmjit::x86::Inst::kIdJmp);
     const Label* internal(int64_t offset) const;
 
     const Layout& layout_;

@@ -47,6 +47,9 @@ constexpr unsigned far_jump_slot_of(uint64_t pc, uint64_t key) {
 
 inline constexpr unsigned kSpills = 40;
 
+inline constexpr unsigned kReturnWords = 2;
+inline constexpr uint64_t kNoReturn = 1;  // no instruction has an odd address
+
 // What code tells the common code that it calls stands behind the call, as the operands of instructions that are not
 // executed: `test eax, imm32`.
 inline constexpr int32_t kNoteBytes = 5, kNoteOperand = 1;
@@ -128,10 +131,23 @@ struct alignas(16) NativeState {
     uint32_t refused = 0;        // by the last `system`: the interpreter is to execute it
     uint32_t leaves = 0;         // the last `system` wants `resume` to leave
     uint32_t zeroes_blocks = 0;  // whether `zeroing` goes on
+    // Where calls return to, on the host's stack: each has the code there and, above it, the guest's address. `returns`
+    // is where they begin, with one that fits no return, and `last_return`, while a helper is called, where they end.
+    uint64_t* returns = nullptr;
+    uint64_t* last_return = nullptr;
     const void* call = nullptr;  // a helper that does without floating point, while no float register is in use
 
     uint64_t pc() const { return page + (position & 0xffff); }
     unsigned not_executed() const { return position >> 16; }
+
+    // For helpers: what returns into the page `gone` finds its code anew.
+    void forget_returns(uint64_t gone) {
+        constexpr uint64_t kPageMask = ~uint64_t{0xfff};
+        if (last_return == nullptr) return;
+        for (uint64_t* at = last_return; at < returns; at += kReturnWords) {
+            if ((at[1] & kPageMask) == gone) at[1] = kNoReturn;
+        }
+    }
 
     // For `fill_function`: asks `find` for the addend of the page of an access; false: there is none to be had.
     template <class Find>  // bool(uint64_t address, const FillNote&, uint64_t& addend)

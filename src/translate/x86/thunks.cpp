@@ -90,7 +90,10 @@ class Maker {
     void emit_enter() {
         for (int8_t number : kCalleeSaved) a_.push(gpq(number));
         a_.sub(x86::rsp, imm(8));
+        a_.push(imm(kNoReturn));
+        a_.push(imm(0));
         a_.mov(gpq(reg::kState), x86::rdi);
+        a_.mov(native(offsetof(NativeState, returns)), x86::rsp);
         a_.mov(x86::rax, x86::rsi);
         a_.stmxcsr(native(offsetof(NativeState, host_mxcsr), 4));
         a_.ldmxcsr(native(offsetof(NativeState, guest_mxcsr), 4));
@@ -105,7 +108,8 @@ class Maker {
         a_.mov(native(offsetof(NativeState, budget)), gpq(reg::kBudget));
         a_.stmxcsr(native(offsetof(NativeState, guest_mxcsr), 4));
         a_.ldmxcsr(native(offsetof(NativeState, host_mxcsr), 4));
-        a_.add(x86::rsp, imm(8));
+        a_.mov(x86::rsp, native(offsetof(NativeState, returns)));
+        a_.add(x86::rsp, imm(8 * kReturnWords + 8));
         for (size_t i = kCalleeSaved.size(); i-- > 0;) a_.pop(gpq(kCalleeSaved[i]));
         a_.ret();
     }
@@ -185,6 +189,8 @@ class Maker {
     void emit_call(bool floats) {
         // Nine registers and the return address keep the stack aligned.
         for (int8_t number : kCallerSaved) a_.push(gpq(number));
+        a_.lea(x86::rax, x86::ptr(x86::rsp, 8 * (kCallerSaved.size() + 1)));
+        a_.mov(native(offsetof(NativeState, last_return)), x86::rax);
         if (floats) {
             save_floats();
             a_.stmxcsr(native(offsetof(NativeState, guest_mxcsr), 4));
