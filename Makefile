@@ -5,7 +5,9 @@
 
 JOBS ?= $(shell nproc)
 FUZZ_SECONDS ?= 60
-CCACHE := $(if $(shell command -v ccache),-DCMAKE_CXX_COMPILER_LAUNCHER=ccache)
+# By relative paths, so that all clones share what one has compiled.
+SHARED_CCACHE := env;CCACHE_BASEDIR=$(CURDIR);CCACHE_NOHASHDIR=1;ccache
+CCACHE := $(if $(shell command -v ccache),'-DCMAKE_CXX_COMPILER_LAUNCHER=$(SHARED_CCACHE)')
 CTEST := ctest --output-on-failure --no-tests=error -j $(JOBS)
 SOURCES := git ls-files '*.cpp' '*.h'
 
