@@ -196,6 +196,16 @@ TEST_F(GuestMemoryTest, DiscardMarksThePagesDirty) {
     EXPECT_EQ(memory_.collect_dirty(), (std::vector<uint64_t>{kBase + kPageSize, kBase + 2 * kPageSize}));
 }
 
+TEST_F(GuestMemoryTest, DiscardedCodeCountsAsWritten) {
+    const Region& region = *memory_.regions()[0];
+    GuestMemory::note_code(region, kBase + kPageSize, true);
+    const uint64_t before = region.code_writes;
+    ASSERT_TRUE(memory_.discard(kBase, 3 * kPageSize));
+    EXPECT_GT(region.code_writes, before);
+    EXPECT_TRUE(GuestMemory::take_code_written(region, kBase + kPageSize));
+    EXPECT_FALSE(GuestMemory::take_code_written(region, kBase)) << "it holds no code";
+}
+
 TEST_F(GuestMemoryTest, RefusesToDiscardPartsOfPagesAndWhatItDoesNotHave) {
     ASSERT_TRUE(memory_.fill(kBase, kSize, 7));
     EXPECT_FALSE(memory_.discard(kBase + 1, kPageSize));

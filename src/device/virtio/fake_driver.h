@@ -39,7 +39,7 @@ enum class FakeTransport { kPci, kMmio };
 
 struct FakeMachine {
     explicit FakeMachine(MsiSink* messages = nullptr, FakeTransport kind = FakeTransport::kPci)
-        : transport(kind), pci(messages), loop(std::move(*EventLoop::create())) {
+        : transport(kind), loop(std::move(*EventLoop::create())), pci(messages) {
         mapped = pci.mapped && memory.add_region(kFakeRam, kFakeRamSize).has_value() &&
                  memory.add_region(kFakeRom, memory::kPageSize, false).has_value();
     }
@@ -69,8 +69,8 @@ struct FakeMachine {
 
     const FakeTransport transport;
     memory::GuestMemory memory;
+    std::unique_ptr<EventLoop> loop;  // outlives the devices
     pci::TestHost pci;
-    std::unique_ptr<EventLoop> loop;
     std::vector<std::unique_ptr<MmioTransport>> mmio;
     bool mapped = false;  // false once anything of the scenery failed
 };
