@@ -32,6 +32,11 @@ void block_ending_signals() {
     sigprocmask(SIG_BLOCK, &set, nullptr);
 }
 
+// A write beyond the limit on files' sizes is an error of that write: the guest's, where a disk is written to.
+void ignore_file_size_limit() {
+    std::signal(SIGXFSZ, SIG_IGN);
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -46,6 +51,7 @@ int main(int argc, char** argv) {
         return report(doppel::Error::usage("doppel-machine", "it is started by doppel", "use doppel run"));
     }
     block_ending_signals();
+    ignore_file_size_limit();
     auto code = run(fd);
     return code ? *code : report(code.error());
 }

@@ -114,6 +114,7 @@ void IoContext::add(IoOperation& operation) {
         if (!*alive) return;
         submission_posted_ = false;
         submit();
+        resume_completed();  // what the host's cache has is there already
     });
 }
 

@@ -5,6 +5,7 @@ import hashlib
 import os
 import pathlib
 import re
+import resource
 import shutil
 import signal
 import subprocess
@@ -18,6 +19,7 @@ from harness.failure import Failure  # noqa: E402
 from harness.machines import cache_folder  # noqa: E402
 from support import guest  # noqa: E402
 from support.guest import DOPPEL, Machine, booted, check  # noqa: E402
+from support.verdict import check_failure  # noqa: E402
 
 MIB = 1 << 20
 
@@ -236,6 +238,29 @@ def test_an_error_of_the_host_reaches_the_guest():
             check(code != 0, "bytes that are not there were read")
             check("I/O error" in machine.ask("dmesg | grep vda"), "the kernel was not told")
             machine.ask("dd if=/dev/vda of=/dev/null bs=1M count=8 iflag=direct 2>&1")
+            power_off(machine)
+
+
+def test_a_limit_on_files_sizes_is_an_error_of_the_write():
+    with folder() as here:
+        disk = raw(here / "disk", 16 * MIB)
+        with booted("--disk", disk) as machine:
+            machine.ask("dd if=/dev/zero of=/dev/vda bs=4k count=1 seek=3000 oflag=direct conv=notrunc 2>&1")
+            resource.prlimit(machine.pid, resource.RLIMIT_FSIZE, (8 * MIB, 8 * MIB))
+            machine.ask("dd if=/dev/zero of=/dev/vda bs=4k count=1 seek=100 oflag=direct conv=notrunc 2>&1")
+            code, _ = machine.shell("dd if=/dev/zero of=/dev/vda bs=4k count=1 seek=3000 oflag=direct conv=notrunc")
+            check(code != 0, "it was written beyond the limit")
+            power_off(machine)
+
+
+def test_a_disk_is_what_runs_beside_a_kernel():
+    with folder() as here:
+        disk = qcow2(here / "disk", 16 * MIB)
+        done = subprocess.run([DOPPEL, "run", disk], capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False)
+        check_failure("a disk alone", done, code=125, says=("a qcow2 disk, and a machine needs something that starts it",))
+        with Machine(*guest.tiny_arguments(), "--disk", raw(here / "second", MIB), disk) as machine:
+            machine.expect(guest.PROMPT)
+            check(machine.ask("cat /sys/block/vda/size /sys/block/vdb/size").split() == ["32768", "2048"], "the first is another")
             power_off(machine)
 
 
