@@ -28,6 +28,7 @@ constexpr std::array kMachineOptions{std::string_view("--kernel"),
                                      std::string_view("--append"),
                                      std::string_view("--firmware"),
                                      std::string_view("--console"),
+                                     std::string_view("--agent"),
                                      std::string_view("--no-reboot"),
                                      std::string_view("--engine"),
                                      std::string_view("--irqchip"),
@@ -71,6 +72,11 @@ Result<> take_machine_values(const Arguments& arguments, Specification& s) {
             return fail(Error::usage("--console", *console + " is no console",
                                      "give stdio, file:FILE, pty, socket:FILE or none"));
         s.console = *choice;
+    }
+    if (const auto agent = arguments.value("--agent")) {
+        const auto path = machine::agent_from(*agent);
+        if (!path) return fail(Error::usage("--agent", *agent + " is no place for it", "give socket:FILE or none"));
+        s.agent = *path;
     }
     if (const auto irqchip = arguments.value("--irqchip")) {
         const auto choice = machine::irqchip_from(*irqchip);

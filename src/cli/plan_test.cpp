@@ -128,6 +128,7 @@ TEST_F(PlanTest, ChecksRangesBeforeAnImageIsMade) {
     EXPECT_THAT(usage({"--engine", "interpret", "--trace", "irq,translate", "tiny"}), HasSubstr("does not apply"));
     EXPECT_THAT(usage({"--stats=", "tiny"}), HasSubstr("--stats: its value is empty"));
     EXPECT_THAT(usage({"--console", "tty", "tiny"}), HasSubstr("--console"));
+    EXPECT_THAT(usage({"--agent", "stdio", "tiny"}), HasSubstr("--agent"));
     EXPECT_THAT(usage({"--json", "tiny"}), HasSubstr("--explain"));
     EXPECT_THAT(usage({"--console", "none", "-i", "tiny"}), HasSubstr("-i: does not apply"));
 }

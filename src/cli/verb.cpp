@@ -35,6 +35,7 @@ constexpr std::array kRunOptions{
     Option{"--disk", 0, "FILE[,format=raw|qcow2][,ro][,snapshot][,iops=N][,bps=SIZE][,serial=TEXT]",
            "attach a disk; bursts above the limits a second by iops-burst= and bps-burst=", State::kBuilt, true},
     Option{"--console", 0, "stdio|file:FILE|pty|socket:FILE|none", "where the console goes (stdio)"},
+    Option{"--agent", 0, "socket:FILE|none", "a socket for programs that use the guest's agent (none)"},
     Option{"--no-reboot", 0, "", "end when the guest reboots"},
     Option{"--gdb", 0, "PORT|FILE", "halt at the first instruction and let GDB connect, to 127.0.0.1:PORT or a socket"},
     Option{"--trace", 0, "insn|mem|irq|trap|sbi|translate[,...][=FILE[,limit=SIZE]]",

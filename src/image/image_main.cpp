@@ -78,10 +78,17 @@ Result<> remove(const std::vector<std::string>& names) {
     return {};
 }
 
+// What was built or installed with this program lies beside it.
+std::filesystem::path agent_for(const std::string& architecture) {
+    std::error_code code;
+    return std::filesystem::read_symlink("/proc/self/exe", code).replace_filename("agent-" + architecture);
+}
+
 Result<> make(const std::string& what, TinyOptions& options) {
     if (what != kTinyName) return fail(Error::usage(what, "there is no way to make it", "what can be made: tiny"));
     DOPPEL_TRY(UniqueFd signals, catch_signals());
     options.stop = StopRequest(signals.get());
+    options.agent = agent_for(options.archive.architecture);
     options.waiting = [] { log_warning("another process is making or removing an image; waiting for it"); };
     DOPPEL_TRY(Catalog catalog, Catalog::of_user());
     DOPPEL_TRY(Image image, make_tiny(catalog, options));

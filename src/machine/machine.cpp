@@ -246,9 +246,17 @@ Result<> Machine::open_console() {
     return {};
 }
 
+Result<> Machine::open_agent() {
+    agent_ = std::make_unique<agent::AgentLink>(*loop_, *agent_pipe_);
+    if (specification_.agent.empty()) return {};
+    DOPPEL_TRY(agent_server_, agent::AgentServer::open(specification_.agent, *loop_, *agent_, file_remover_.get()));
+    return {};
+}
+
 bool Machine::makes_sockets() const {
     bool debugger = !specification_.gdb.empty() && !gdb::debugger_port(specification_.gdb);
-    return specification_.console.kind == ConsoleKind::kSocket || debugger || !specification_.vsock.path.empty();
+    return specification_.console.kind == ConsoleKind::kSocket || !specification_.agent.empty() || debugger ||
+           !specification_.vsock.path.empty();
 }
 
 bool Machine::accepts_clients() const {
@@ -260,6 +268,7 @@ Result<> Machine::settle() {
         log_warning("--sandbox off: a guest that breaks out of this machine can do whatever you can");
     }
     DOPPEL_CHECK(open_debugger());
+    DOPPEL_CHECK(open_agent());
     // The console last, so that what is wrong before that is said on a terminal that is still the user's.
     DOPPEL_CHECK(open_console());
     if (file_remover_) file_remover_->seal();

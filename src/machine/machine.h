@@ -9,6 +9,8 @@
 #include "base/event_loop.h"
 #include "base/result.h"
 #include "device/timebase.h"
+#include "machine/agent/link.h"
+#include "machine/agent/server.h"
 #include "machine/boot_files.h"
 #include "machine/console/console.h"
 #include "machine/console_input.h"
@@ -75,6 +77,7 @@ class Machine {
     // The names that the guest's ELF files give, for the trace.
     Result<trace::Symbols> read_symbols(const Boot& boot) const;
     Result<> open_console();
+    Result<> open_agent();
     // Makes what can be made before the process is confined only, and confines it.
     Result<> settle();
     Result<> confine_files() const;
@@ -102,6 +105,7 @@ class Machine {
     std::unique_ptr<device::Timebase> timebase_;
     UniqueFd signals_;
     std::unique_ptr<Console> console_;
+    std::unique_ptr<agent::PortPipe> agent_pipe_;
     device::Bus bus_;
     std::unique_ptr<cpu::Engine> engine_;
     std::unique_ptr<trace::Traces> traces_;
@@ -110,6 +114,8 @@ class Machine {
     std::vector<FlashBank> flash_;  // all of the board's banks, or none
     std::unique_ptr<riscv64::Board> board_;
     std::unique_ptr<ConsoleInput> console_input_;
+    std::unique_ptr<agent::AgentLink> agent_;
+    std::unique_ptr<agent::AgentServer> agent_server_;  // null: nobody asked for it
     std::unique_ptr<DebugTarget> debug_target_;
     std::unique_ptr<gdb::Server> debugger_;
     uint64_t standing_since_ = 0;  // the guest's clock when it was paused for want of room

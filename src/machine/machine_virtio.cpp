@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "device/virtio/balloon/device.h"
+#include "device/virtio/console/device.h"
 #include "device/virtio/input/device.h"
 #include "device/virtio/rng/device.h"
 #include "device/virtio/vsock/device.h"
@@ -9,9 +10,18 @@
 
 namespace doppel::machine {
 
+namespace {
+
+// Port 0 is what a driver without ports takes for a console; the machine's is the UART, so there is none.
+constexpr unsigned kAgentPort = 1;
+constexpr const char* kAgentPortName = "org.doppel.agent";
+
+}  // namespace
+
 Result<std::vector<riscv64::VirtioSlot>> Machine::make_virtio_devices() {
     namespace slot = riscv64::slot;
     namespace virtio = device::virtio;
+    namespace console = device::virtio::console;
     std::vector<riscv64::VirtioSlot> devices;
     devices.push_back({slot::kRng, std::make_unique<virtio::rng::RngDevice>()});
     devices.push_back({slot::kBalloon, std::make_unique<virtio::balloon::BalloonDevice>(memory_)});
@@ -23,6 +33,12 @@ Result<std::vector<riscv64::VirtioSlot>> Machine::make_virtio_devices() {
     for (unsigned i = 0; disks_ && i < disks_->count(); i++) {
         devices.push_back({slot::kDisk + i, disks_->make_device(i, specification_.cpus)});
     }
+    agent_pipe_ = std::make_unique<agent::PortPipe>(*loop_);
+    auto emergency = [this](uint8_t character) { console_->write({&character, 1}); };
+    auto ports = std::make_unique<console::ConsoleDevice>(console::ConsoleOptions{
+        {{.number = kAgentPort, .name = kAgentPortName, .backend = agent_pipe_.get()}}, emergency});
+    agent_pipe_->connect(*ports, kAgentPort);
+    devices.push_back({slot::kConsole, std::move(ports)});
     return devices;
 }
 

@@ -8,6 +8,7 @@
 #include <system_error>
 
 #include "base/file.h"
+#include "base/log.h"
 #include "image/lock.h"
 #include "image/make/deb.h"
 #include "image/make/digest.h"
@@ -24,6 +25,8 @@ namespace {
 constexpr uint64_t kWorkingSpace = 96ull << 20;
 constexpr uint64_t kBusyboxLimit = 64ull << 20;
 constexpr uint64_t kModuleLimit = 16ull << 20;
+constexpr uint64_t kAgentLimit = 16ull << 20;
+constexpr const char* kAgentName = "doppel-agent";  // among the image's packages, with its digest for a version
 
 // What drives devices of doppel's machines that the kernel has as modules. A kernel that has one built in lacks it
 // here.
@@ -66,13 +69,10 @@ class TinyMaker {
         : catalog_(catalog), options_(options), arch_(options.archive.architecture) {}
 
     Result<Image> make() {
-        if (!options_.refresh) {
-            if (auto there = catalog_.find(kTinyName, arch_); there && *there) return std::move(**there);
-        }
+        DOPPEL_CHECK(read_agent());
+        if (auto there = find()) return std::move(*there);
         DOPPEL_TRY(UniqueFd lock, lock_directory(catalog_.directory(), options_.stop, options_.waiting));
-        if (!options_.refresh) {
-            if (auto there = catalog_.find(kTinyName, arch_); there && *there) return std::move(**there);
-        }
+        if (auto there = find()) return std::move(*there);
         fs::path destination = catalog_.directory_of(kTinyName, arch_);
         DOPPEL_TRY(Staging staging,
                    Staging::create(catalog_.directory() / (".staging-" + destination.filename().string())));
@@ -85,6 +85,24 @@ class TinyMaker {
     }
 
   private:
+    Result<> read_agent() {
+        std::error_code code;
+        if (options_.agent.empty() || !fs::exists(options_.agent, code)) return {};
+        DOPPEL_TRY(agent_, read_file(options_.agent, kAgentLimit, "read the guest's agent"));
+        DOPPEL_TRY(const ImageFile measured, measure_file(options_.agent));
+        agent_version_ = measured.sha256;
+        return {};
+    }
+    // The image as it would be made now, as far as that can be told without the mirror.
+    std::optional<Image> find() const {
+        if (options_.refresh) return std::nullopt;
+        auto there = catalog_.find(kTinyName, arch_);
+        if (!there || !*there) return std::nullopt;
+        const auto agent = (*there)->packages.find(kAgentName);
+        const bool same = agent_.empty() || (agent != (*there)->packages.end() && agent->second == agent_version_);
+        return same ? std::move(*there) : std::nullopt;
+    }
+
     Result<> fill(const fs::path& staging) {
         std::error_code code;
         fs::path image = staging / "image";
@@ -99,6 +117,8 @@ class TinyMaker {
         DOPPEL_TRY(auto busybox, take_busybox(archive, found.busybox, staging / "busybox"));
         content.busybox = busybox;
         content.kernel_version = kernel_version;
+        content.agent = agent_;
+        if (agent_.empty()) log_warning("{} is made without an agent: there is none for {}", kTinyName, arch_);
         content.greeting =
             fmt::format("Linux {} and busybox {}; exit powers off", kernel_version, found.busybox.version);
         DOPPEL_CHECK(write_tiny_initrd(image / "initrd", content));
@@ -180,6 +200,7 @@ class TinyMaker {
         image.append = "quiet";
         image.kernel_version = kernel_version;
         image.packages = {{found.kernel.name, found.kernel.version}, {found.busybox.name, found.busybox.version}};
+        if (!agent_.empty()) image.packages[kAgentName] = agent_version_;
         for (const char* file : {"kernel", "initrd"}) {
             DOPPEL_TRY(image.files[file], measure_file(directory / file));
         }
@@ -189,6 +210,8 @@ class TinyMaker {
     const Catalog& catalog_;
     const TinyOptions& options_;
     const std::string& arch_;
+    std::vector<uint8_t> agent_;  // empty: none
+    std::string agent_version_;
 };
 
 }  // namespace

@@ -15,7 +15,8 @@ namespace {
 // A plain `poweroff` or `reboot` signals process 1 (busybox init/halt.c) and leaves the rest to it; hence the traps,
 // and the shell in the background, because a trap waits for a foreground command. cttyhack finds the terminal behind
 // /dev/console, which cannot be a controlling terminal itself: job control and Ctrl-C need one. login gives SIGINT its
-// default action back: a background command starts with it ignored (POSIX, 2.11 of the shell command language).
+// default action back: a background command starts with it ignored (POSIX, 2.11 of the shell command language). The
+// agent comes after the shell, so that nobody waits for it.
 constexpr const char* kInit = R"(#!/bin/sh
 export PATH=/bin TERM="${TERM:-linux}"
 mount -t devtmpfs devtmpfs /dev
@@ -31,9 +32,12 @@ trap 'poweroff -f' USR2
 trap 'halt -f' USR1
 trap 'reboot -f' TERM
 setsid cttyhack login -p -f root </dev/console >/dev/console 2>&1 &
-wait $!
+shell=$!
+@AGENT@wait $shell
 poweroff -f
 )";
+constexpr std::string_view kAgentPlace = "@AGENT@";
+constexpr const char* kAgentLine = "doppel-agent --supervise </dev/null >/dev/null 2>&1 &\n";
 
 constexpr const char* kNeeded[] = {"sh",       "mount", "mkdir", "hostname", "setsid",
                                    "cttyhack", "login", "halt",  "poweroff", "reboot"};
@@ -49,13 +53,18 @@ Result<> write_directories(CpioWriter& cpio) {
     return cpio.link("var/run", "/run");
 }
 
-Result<> write_configuration(CpioWriter& cpio, const std::string& greeting) {
+std::string init_script(bool with_agent) {
+    std::string script = kInit;
+    return script.replace(script.find(kAgentPlace), kAgentPlace.size(), with_agent ? kAgentLine : "");
+}
+
+Result<> write_configuration(CpioWriter& cpio, const std::string& greeting, bool with_agent) {
     DOPPEL_CHECK(cpio.file("etc/passwd", "root::0:0:root:/root:/bin/sh\n"));
     DOPPEL_CHECK(cpio.file("etc/group", "root:x:0:\ntty:x:5:\n"));
     DOPPEL_CHECK(cpio.file("etc/profile", "PS1='\\h:\\w# '\n"));
     DOPPEL_CHECK(cpio.file("etc/motd", greeting + "\n"));
     DOPPEL_CHECK(cpio.character_device("dev/console", 5, 1));  // the kernel opens it before /init can mount /dev
-    return cpio.file("init", kInit, 0755);
+    return cpio.file("init", init_script(with_agent), 0755);
 }
 
 // The line of modules.dep(5).
@@ -102,7 +111,8 @@ Result<> write_tiny_initrd(const std::filesystem::path& path, const TinyContent&
         if (name == "busybox" || name == "init" || name == "linuxrc") continue;  // /init is ours
         DOPPEL_CHECK(cpio.link("bin/" + name, "busybox"));
     }
-    DOPPEL_CHECK(write_configuration(cpio, content.greeting));
+    if (!content.agent.empty()) DOPPEL_CHECK(cpio.file("bin/doppel-agent", content.agent, 0755));
+    DOPPEL_CHECK(write_configuration(cpio, content.greeting, !content.agent.empty()));
     DOPPEL_CHECK(write_modules(cpio, content));
     return cpio.finish();
 }

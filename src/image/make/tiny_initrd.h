@@ -25,6 +25,7 @@ struct TinyContent {
     std::string greeting;        // one line that the guest prints first
     std::string kernel_version;  // as uname -r says it; for the modules
     std::vector<KernelModule> modules;
+    std::span<const uint8_t> agent{};  // doppel-agent for the guest; empty: none
 };
 
 // A new file: busybox with a link for each of its commands, and an /init that ends in an interactive shell on the

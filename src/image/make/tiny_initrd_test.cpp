@@ -141,6 +141,23 @@ TEST(TinyInitrd, CarriesModulesWhereModprobeLooks) {
     EXPECT_EQ(files.at("lib/modules/6.99-riscv64/kernel/drivers/char").type, static_cast<unsigned>(AE_IFDIR));
 }
 
+TEST(TinyInitrd, StartsTheAgentIfThereIsOne) {
+    TestFolder directory;
+    std::vector<uint8_t> agent{'a', 'g', 'e', 'n', 't'};
+    std::string busybox = block(debian_applets);
+    ASSERT_TRUE(write_tiny_initrd(directory.path() / "with", {bytes(busybox), "hello", "", {}, agent}));
+    ASSERT_TRUE(write_tiny_initrd(directory.path() / "without", {bytes(busybox), "hello"}));
+    auto with = unpack(directory.path() / "with"), without = unpack(directory.path() / "without");
+    EXPECT_EQ(with.at("bin/doppel-agent").content, "agent");
+    EXPECT_EQ(with.at("bin/doppel-agent").mode, 0755u);
+    EXPECT_THAT(with.at("init").content, HasSubstr("\ndoppel-agent --supervise"));
+    EXPECT_FALSE(without.contains("bin/doppel-agent"));
+    EXPECT_THAT(without.at("init").content, testing::Not(HasSubstr("agent")));
+    auto checked = run({{"sh", "-n", directory.write("script", with.at("init").content)}});
+    ASSERT_TRUE(checked);
+    EXPECT_EQ(checked->exit_code, 0) << checked->diagnostics;
+}
+
 TEST(TinyInitrd, RefusesABusyboxThatLacksACommand) {
     TestFolder directory;
     auto applets = debian_applets;

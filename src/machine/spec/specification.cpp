@@ -232,6 +232,17 @@ std::string text_of(const ConsoleChoice& console) {
     return text;
 }
 
+std::optional<std::string> agent_from(std::string_view text) {
+    const auto choice = console_from(text);
+    if (!choice || (choice->kind != ConsoleKind::kSocket && choice->kind != ConsoleKind::kNone)) return std::nullopt;
+    if (choice->kind == ConsoleKind::kSocket && choice->path.empty()) return std::nullopt;
+    return choice->path;
+}
+
+std::string agent_text(const std::string& path) {
+    return text_of(ConsoleChoice{path.empty() ? ConsoleKind::kNone : ConsoleKind::kSocket, path});
+}
+
 FlashChoice flash_from(std::string_view text) {
     constexpr std::string_view kReadOnly = ",ro";
     const bool read_only = text.ends_with(kReadOnly);
@@ -274,6 +285,7 @@ Result<> validate(const Specification& s) {
     DOPPEL_CHECK(check_disks(s.disks));
     DOPPEL_CHECK(check_console(s.console));
     DOPPEL_CHECK(check_debugger(s.gdb));
+    DOPPEL_CHECK(check_text("--agent", s.agent, kMaxSocketPath));
     DOPPEL_CHECK(check_text("--stats", s.statistics, kMaxPath));
     DOPPEL_CHECK(check_traces(s.traces));
     if (!is_name(s.name))

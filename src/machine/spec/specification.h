@@ -76,6 +76,7 @@ struct Specification {
     std::vector<DiskChoice> disks;  // at most kMaxDisks
     ConsoleChoice console;
     std::string gdb;         // where a debugger connects: a port of 127.0.0.1, or a socket's path; empty: nowhere
+    std::string agent;       // the socket for those who use the guest's agent; empty: none
     bool no_reboot = false;  // a guest's reboot ends the machine instead
     bool sandbox = true;     // the process is confined when guest code runs
     std::string statistics;  // told at the end: "-" on standard error, else in a file, as JSON; empty: not at all
@@ -102,6 +103,9 @@ std::string text_of(const VsockChoice& vsock);
 // stdio, file:F, pty, socket:F, none.
 std::optional<ConsoleChoice> console_from(std::string_view text);
 std::string text_of(const ConsoleChoice& console);
+// socket:F or none: the path.
+std::optional<std::string> agent_from(std::string_view text);
+std::string agent_text(const std::string& path);
 // FILE[,ro].
 FlashChoice flash_from(std::string_view text);
 std::string text_of(const FlashChoice& flash);

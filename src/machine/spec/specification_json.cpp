@@ -112,6 +112,7 @@ Result<> take_member(const std::string& key, const Json& value, Specification& s
     if (key == "code_flash") return take_word(value, "--flash", flash_choice, s.code_flash);
     if (key == "variable_flash") return take_word(value, "--flash", flash_choice, s.variable_flash);
     if (key == "console") return take_word(value, "--console", console_from, s.console);
+    if (key == "agent") return take_word(value, "--agent", agent_from, s.agent);
     if (key == "gdb") return take(value, "--gdb", s.gdb);
     if (key == "no_reboot") return take(value, "--no-reboot", s.no_reboot);
     if (key == "sandbox") return take(value, "--sandbox", s.sandbox);
@@ -162,6 +163,7 @@ std::string to_json(const Specification& s) {
                 {"variable_flash", text_of(s.variable_flash)},
                 {"disk", texts_of(s.disks)},
                 {"console", text_of(s.console)},
+                {"agent", agent_text(s.agent)},
                 {"gdb", s.gdb},
                 {"no_reboot", s.no_reboot},
                 {"sandbox", s.sandbox},

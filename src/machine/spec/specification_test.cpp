@@ -38,6 +38,7 @@ Specification with_everything() {
     s.no_reboot = true;
     s.virtio = VirtioTransport::kMmio;
     s.vsock = {"a,cid=b", 7};
+    s.agent = "/run/user/0/agent";
     s.gdb = "/run/user/0/gdb";
     s.sandbox = false;
     s.statistics = "stats.json";
@@ -99,6 +100,7 @@ TEST(Specification, NamesTheOptionThatIsOutOfRange) {
     EXPECT_EQ(changed([](auto& s) { s.console = {ConsoleKind::kFile, ""}; }), "--console");
     EXPECT_EQ(changed([](auto& s) { s.console = {ConsoleKind::kSocket, std::string(108, 's')}; }), "--console");
     EXPECT_EQ(changed([](auto& s) { s.console = {ConsoleKind::kPty, "x"}; }), "--console");
+    EXPECT_EQ(changed([](auto& s) { s.agent = std::string(108, 's'); }), "--agent");
     EXPECT_EQ(changed([](auto& s) { s.statistics = std::string(5000, 'x'); }), "--stats");
     EXPECT_EQ(changed([](auto& s) { s.vsock = {"", 5}; }), "--vsock");
     EXPECT_EQ(changed([](auto& s) { s.vsock = {std::string(97, 's'), 3}; }), "--vsock");
@@ -199,6 +201,8 @@ TEST(Specification, RefusesHostileJson) {
     EXPECT_THAT(error(R"({"kernel":"k","no_reboot":"yes"})"), HasSubstr("--no-reboot"));
     EXPECT_THAT(error(R"({"kernel":"k","engine":"kvm"})"), HasSubstr("--engine"));
     EXPECT_THAT(error(R"({"kernel":"k","console":"tty"})"), HasSubstr("--console"));
+    EXPECT_THAT(error(R"({"kernel":"k","agent":"file:x"})"), HasSubstr("--agent"));
+    EXPECT_THAT(error(R"({"kernel":"k","agent":"socket:"})"), HasSubstr("--agent"));
     EXPECT_THAT(error(R"({"kernel":"k\u0000"})"), HasSubstr("NUL"));
     EXPECT_THAT(error(R"({"kernel":"k","trace":"insn"})"), HasSubstr("--trace: is not a list"));
     EXPECT_THAT(error(R"({"kernel":"k","trace":["insn,all"]})"), HasSubstr("--trace: all is no kind of trace"));
