@@ -36,8 +36,8 @@ uint32_t Connection::credit() const {
 }
 
 bool Connection::may_receive(uint32_t bytes) const {
-    const uint32_t held = received_ - forwarded_;  // at most kBuffer
-    return bytes <= kBuffer - held;
+    const uint32_t held = received_ - forwarded_;  // at most buffer_
+    return bytes <= buffer_ - held;
 }
 
 void Connection::receive(std::span<const uint8_t> data) {
@@ -73,7 +73,7 @@ void Connection::send_some(std::span<const uint8_t>& data) {
 void Connection::note_forwarded(size_t bytes) {
     forwarded_ += static_cast<uint32_t>(bytes);
     const uint32_t held_as_known = received_ - told_forwarded_;
-    if (bytes > 0 && held_as_known > kBuffer / 2) tell_credit_ = true;
+    if (bytes > 0 && held_as_known > buffer_ / 2) tell_credit_ = true;
 }
 
 void Connection::flush() {
@@ -113,7 +113,7 @@ Header Connection::header(Operation operation) {
     return {.source_port = ports_.host,
             .destination_port = ports_.guest,
             .operation = operation,
-            .buffer = kBuffer,
+            .buffer = buffer_,
             .forwarded = forwarded_};
 }
 

@@ -15,20 +15,18 @@ namespace doppel::device::virtio::vsock {
 // non-blocking. Not thread-safe.
 class Connection {
   public:
-    // What the guest may have on its way to a host that does not read, in bytes.
-    static constexpr uint32_t kBuffer = 64 << 10;
-
     enum class State {
         kDialling,   // the guest waits for the host
         kRequested,  // the host waits for the guest
         kOpen,
     };
 
-    // By the guest: its socket comes with `connected`.
-    explicit Connection(Ports ports) : ports_(ports), state_(State::kDialling) {}
+    // By the guest: its socket comes with `connected`. `buffer` is what the guest may have on its way to a host that
+    // does not read, in bytes.
+    Connection(Ports ports, uint32_t buffer) : ports_(ports), buffer_(buffer), state_(State::kDialling) {}
     // By the host. The guest is asked first.
-    Connection(Ports ports, UniqueFd socket)
-        : ports_(ports), state_(State::kRequested), socket_(std::move(socket)), tell_request_(true) {}
+    Connection(Ports ports, uint32_t buffer, UniqueFd socket)
+        : ports_(ports), buffer_(buffer), state_(State::kRequested), socket_(std::move(socket)), tell_request_(true) {}
 
     Ports ports() const { return ports_; }
     State state() const { return state_; }
@@ -70,7 +68,8 @@ class Connection {
     Header header(Operation operation);
     std::optional<Header> next_data(std::span<uint8_t> payload);
 
-    Ports ports_;
+    const Ports ports_;
+    const uint32_t buffer_;
     State state_;
     UniqueFd socket_;
     bool readable_ = false, writable_ = true;  // as far as is known

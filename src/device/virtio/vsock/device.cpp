@@ -124,7 +124,7 @@ void VsockDevice::greet(Id id, Entry& entry, uint32_t events) {
 
 void VsockDevice::open_to_guest(Id id, Entry& entry, uint32_t guest_port) {
     const Ports ports{guest_port, free_host_port()};
-    entry.connection = std::make_unique<Connection>(ports, std::move(entry.client));
+    entry.connection = std::make_unique<Connection>(ports, new_buffer(), std::move(entry.client));
     by_ports_[ports] = id;
     want(id);
 }
@@ -282,7 +282,7 @@ void VsockDevice::request(const Header& header) {
     const Ports ports{header.source_port, header.destination_port};
     const Id id = next_id_++;
     Entry& entry = sockets_[id];
-    entry.connection = std::make_unique<Connection>(ports);
+    entry.connection = std::make_unique<Connection>(ports, new_buffer());
     entry.connection->take_credit(header);
     by_ports_[ports] = id;
     host_.connect(ports.host, [anchor = anchor_, id](UniqueFd socket) {

@@ -25,7 +25,10 @@ class VsockDevice final : public VirtioDevice {
     static constexpr uint16_t kQueueSize = 128;
     static constexpr size_t kMaxConnections = 512;  // clients that have yet to say their port among them
     static constexpr size_t kMaxReplies = 256;      // resets that the guest has no buffer for; then it is not heard
-    static constexpr uint32_t kMinCid = 3;
+    // What a connection may hold for a host that does not read, in bytes: enough for streams to flow without pauses, or
+    // less where there are many.
+    static constexpr uint32_t kLargeBuffer = 256 << 10, kSmallBuffer = 32 << 10;
+    static constexpr size_t kLargeBuffers = 32;           // connections that have it
     static constexpr uint32_t kFirstHostPort = 1U << 30;  // of clients of the host
 
     // `host` outlives the device.
@@ -69,6 +72,7 @@ class VsockDevice final : public VirtioDevice {
     void greet(Id id, Entry& entry, uint32_t events);
     void open_to_guest(Id id, Entry& entry, uint32_t guest_port);
     uint32_t free_host_port();
+    uint32_t new_buffer() const { return sockets_.size() <= kLargeBuffers ? kLargeBuffer : kSmallBuffer; }
     void remove(Id id);
     void close_all();
 
