@@ -1,7 +1,6 @@
 #include "device/virtio/vsock/device.h"
 
 #include <gtest/gtest.h>
-#include <sys/resource.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -421,14 +420,6 @@ TEST(VirtioVsock, AGuestWithoutBuffersIsNotHeardForEver) {
     EXPECT_EQ(f.rings[kTx].next_used, before) << "it waits in the queue";
     f.offer_buffers();
     EXPECT_EQ(f.take().size(), VsockDevice::kMaxReplies + 1);
-}
-
-// Both ends of each connection are this process's.
-bool may_open(rlim_t descriptors) {
-    rlimit limit{};
-    if (::getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_max < descriptors) return false;
-    limit.rlim_cur = std::max(limit.rlim_cur, descriptors);
-    return ::setrlimit(RLIMIT_NOFILE, &limit) == 0;
 }
 
 TEST(VirtioVsock, ManyConnectionsShareTheDeviceAndNoMoreThanItsBound) {

@@ -1,8 +1,10 @@
 // A host for tests of the vsock device: its sockets are pairs, whose other ends the test holds.
 #pragma once
 
+#include <sys/resource.h>
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <array>
 #include <deque>
 #include <functional>
@@ -17,6 +19,14 @@ inline std::pair<UniqueFd, UniqueFd> socket_pair() {
     std::array<int, 2> ends{-1, -1};
     (void)::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends.data());
     return {UniqueFd(ends[0]), UniqueFd(ends[1])};
+}
+
+// Whether this process, which has both ends of each connection, may have so many descriptors.
+inline bool may_open(rlim_t descriptors) {
+    rlimit limit{};
+    if (::getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_max < descriptors) return false;
+    limit.rlim_cur = std::max(limit.rlim_cur, descriptors);
+    return ::setrlimit(RLIMIT_NOFILE, &limit) == 0;
 }
 
 class FakeHost final : public Host {
