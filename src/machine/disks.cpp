@@ -10,7 +10,6 @@
 #include "base/progress.h"
 #include "storage/copy_on_write.h"
 #include "storage/disk/open_disk.h"
-#include "storage/throttle.h"
 
 namespace doppel::machine {
 
@@ -54,11 +53,15 @@ Result<> Disks::open_one(const DiskChoice& choice) {
     if (choice.snapshot) {
         DOPPEL_TRY(disk, storage::CopyOnWrite::create(*io_, std::move(disk), folder_for_changes()));
     }
+    One one{.path = choice.path, .serial = choice.serial};
     if (choice.requests.rate != 0 || choice.bytes.rate != 0) {
         const storage::ThrottleLimits limits{limit_of(choice.requests), limit_of(choice.bytes)};
-        disk = std::make_unique<storage::Throttle>(*io_, std::move(disk), limits);
+        auto throttle = std::make_unique<storage::Throttle>(*io_, std::move(disk), limits);
+        one.throttle = throttle.get();
+        disk = std::move(throttle);
     }
-    disks_.push_back({choice.path, choice.serial, std::move(disk)});
+    one.disk = std::move(disk);
+    disks_.push_back(std::move(one));
     return {};
 }
 
@@ -114,11 +117,19 @@ void Disks::retry() {
     retry_.arm(loop_.clock().monotonic() + kRetryPause);
 }
 
+void Disks::set_limited(bool limited) {
+    for (const One& one : disks_) {
+        if (one.throttle != nullptr) one.throttle->set_limited(limited);
+    }
+}
+
 void Disks::drain() {
+    set_limited(false);
     while (!idle()) {
         io_->step(true);
         loop_.run_ready();  // where devices take notice of what has ended
     }
+    set_limited(true);
 }
 
 Result<> Disks::close() {
@@ -126,6 +137,7 @@ Result<> Disks::close() {
         if (one.device != nullptr) one.device->give_up();
     }
     drain();
+    set_limited(false);
     Result<> result;
     for (One& one : disks_) {
         const auto closed = io_->run(one.disk->close()).result("close disk", one.path);

@@ -13,6 +13,7 @@
 #include "machine/spec/disk_choice.h"
 #include "storage/block_device.h"
 #include "storage/io_context.h"
+#include "storage/throttle.h"
 
 namespace doppel::machine {
 
@@ -35,7 +36,7 @@ class Disks {
     // When the calling thread is confined: those that serve the disks are to be so, too.
     Result<> restart_threads() { return io_->restart_threads(); }
 
-    // Until no request is under way. The loop does not run, and no hart.
+    // Until no request is under way; limits do not count meanwhile. The loop does not run, and no hart.
     void drain();
     // Makes everything durable; nothing waits for room any more. The first error, and the disks are closed all the
     // same. The loop does not run, and no hart; the devices are there, but are not used again.
@@ -48,12 +49,14 @@ class Disks {
         std::string path;
         std::string serial;
         std::unique_ptr<storage::BlockDevice> disk;
+        storage::Throttle* throttle = nullptr;  // `disk`, if it is one
         device::virtio::block::DiskDevice* device = nullptr;
     };
     explicit Disks(EventLoop& loop) : loop_(loop), retry_(loop, [this] { retry(); }) {}
     Result<> open_one(const DiskChoice& choice);
     bool idle() const;
     const One* first_stalled() const;
+    void set_limited(bool limited);
     void look();
     void retry();
 

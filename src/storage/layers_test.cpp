@@ -149,5 +149,20 @@ TEST(Throttle, CountsBytes) {
     EXPECT_TRUE((*io)->run(throttle.flush()).ok());
 }
 
+TEST(Throttle, LetsAllPassOnceItsLimitsAreGone) {
+    auto io = IoContext::create();
+    ASSERT_TRUE(io.has_value());
+    MemoryDisk lower = random_disk();
+    Throttle throttle(**io, std::make_unique<MemoryDevice>(lower, MemoryDevice::Options{}),
+                      {.requests = {}, .bytes = {.rate = 1, .burst = 1}});
+    std::vector<uint8_t> bytes(65536);
+    std::vector<Task<Status>> tasks;
+    for (int i = 0; i < 4; i++) tasks.push_back(throttle.write(0, Buffers(std::span(bytes))));
+    EXPECT_TRUE(tasks[0].done());
+    EXPECT_FALSE(tasks[1].done()) << "which would take most of a day";
+    throttle.set_limited(false);
+    for (Task<Status>& task : tasks) EXPECT_TRUE((*io)->run(std::move(task)).ok());
+}
+
 }  // namespace
 }  // namespace doppel::storage

@@ -217,6 +217,14 @@ def test_a_disk_works_with_the_interpreter():
         check(digest(disk.read_bytes()[3 * MIB:4 * MIB]) == written, "in the file")
 
 
+def test_a_limited_disk_does_not_hold_up_the_end():
+    with folder() as here:
+        with booted("--disk", f"{raw(here / 'disk', 64 * MIB)},iops=1,bps=1K") as machine:
+            machine.send("dd if=/dev/zero of=/dev/vda bs=1M count=40 & sleep 1; echo wai''ting\r")
+            machine.expect(rb"waiting\r\n")
+            guest.end_by_signal(machine, signal.SIGTERM)
+
+
 def test_what_the_guest_discards_and_zeroes_takes_no_room():
     with folder() as here:
         disk = raw(here / "disk", 16 * MIB, content=os.urandom(16 * MIB))
