@@ -1,4 +1,5 @@
 // The agent's end of its protocol under a hostile host, with workers that are mere pipes: nothing is run.
+#include <fcntl.h>
 #include <signal.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
