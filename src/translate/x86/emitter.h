@@ -118,6 +118,7 @@ class Emitter {
     Mem memory_of(const Place& place, uint32_t size) const;
     Mem home_memory(int home, uint32_t size = 8) const;
     int host_of(int home) const;
+    int8_t home_register(int home) const;  // a value's that is in this home, or in none: -1
     int spill_slot();
     void move_constant(int to, uint64_t value);
     void set_integer(const Node& node);

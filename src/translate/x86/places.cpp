@@ -23,6 +23,10 @@ int Emitter::host_of(int home) const {
                               : mapping_.floating[static_cast<size_t>(home - kFloatHomes)];
 }
 
+int8_t Emitter::home_register(int home) const {
+    return static_cast<int8_t>(home >= 0 ? host_of(home) : -1);
+}
+
 bool Emitter::small_constant(ValueId id, Type type, int64_t& value) const {
     if (!is_constant(id)) return false;
     const Node& source = node(root(id));
@@ -169,7 +173,7 @@ void Emitter::evict(int number) {
     ValueId id = std::exchange(owner_[static_cast<size_t>(number)], ValueId{0});
     if (id == 0) return;
     Place& at = places_[id];
-    at.gpr = -1;
+    at.gpr = home_register(at.integer_home);
     if (is_somewhere(id)) return;
     at.spill = static_cast<int8_t>(spill_slot());
     a_.mov(memory_of(at, 8), gpq(number));
@@ -179,7 +183,7 @@ void Emitter::evict_xmm(int number) {
     ValueId id = std::exchange(xmm_owner_[static_cast<size_t>(number)], ValueId{0});
     if (id == 0) return;
     Place& at = places_[id];
-    at.xmm = -1;
+    at.xmm = home_register(at.float_home);
     if (is_somewhere(id)) return;
     at.spill = static_cast<int8_t>(spill_slot());
     a_.movsd(memory_of(at, 8), xmm(number));
@@ -252,9 +256,8 @@ void Emitter::leave_home(int home) {
             if (current_[static_cast<size_t>(other)] == id) known = static_cast<int8_t>(other);
         }
     }
-    int other_host = known >= 0 ? host_of(known) : -1;
-    if (host >= 0 && floating && at.xmm == host) at.xmm = static_cast<int8_t>(other_host);
-    if (host >= 0 && !floating && at.gpr == host) at.gpr = static_cast<int8_t>(other_host);
+    int8_t& in_register = floating ? at.xmm : at.gpr;
+    if (in_register < 0 || in_register == host) in_register = home_register(known);
     if (at.uses == 0 || is_somewhere(id)) return;
     if (floating) {
         int to = xmm_temporary();
