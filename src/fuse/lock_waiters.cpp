@@ -62,8 +62,9 @@ void LockWaiters::poke() {
 
 void LockWaiters::clear() {
     std::list<Waiter> gone;
-    std::lock_guard guard(lock_);
+    std::unique_lock guard(lock_);
     gone.swap(waiters_);
+    answered_.wait(guard, [this] { return !answering_; });
 }
 
 // Takes out those that are done. Attempts do not block, so they run under the lock: who clears has then seen the last.
@@ -94,10 +95,13 @@ void LockWaiters::run() {
         poked_ = false;
         std::list<Waiter> finished = try_all_locked();
         if (finished.empty()) continue;
+        answering_ = true;
         guard.unlock();
         for (Waiter& waiter : finished) finish(*waiter.exchange, waiter.unique, waiter.attempt());
         finished.clear();
         guard.lock();
+        answering_ = false;
+        answered_.notify_all();
     }
 }
 

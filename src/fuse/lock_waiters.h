@@ -31,7 +31,7 @@ class LockWaiters {
     // Ends the wait of this request with EINTR. False when it does not wait.
     bool interrupt(uint64_t unique);
     void poke();
-    // Drops all, unanswered; when it returns no attempt is under way.
+    // Drops all, unanswered; when it returns no attempt is under way, and no answer.
     void clear();
 
   private:
@@ -46,6 +46,8 @@ class LockWaiters {
     std::mutex lock_;
     std::condition_variable wake_;
     std::list<Waiter> waiters_;
+    std::condition_variable answered_;
+    bool answering_ = false;
     bool poked_ = false;
     bool stopping_ = false;
     std::thread thread_;

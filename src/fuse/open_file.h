@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/unique_fd.h"
+#include "fuse/session_state.h"
 #include "fuse/tree.h"
 
 namespace doppel::fuse {
@@ -37,6 +38,9 @@ class OpenFiles {
     OpenFilePtr find(uint64_t handle) const;
     OpenFilePtr take(uint64_t handle);  // and forgets it
     void clear();
+    // session_state.cpp
+    void save(SessionState& state) const;
+    void restore(Tree& tree, const SessionState& state);
 
   private:
     const size_t most_;

@@ -7,6 +7,8 @@
 #include <cstdint>
 #include <memory>
 
+#include "base/result.h"
+#include "base/saved_state.h"
 #include "base/unique_fd.h"
 #include "fuse/exchange.h"
 #include "fuse/lock_waiters.h"
@@ -36,6 +38,10 @@ class Server {
     void start_thread() { waiters_.start_thread(); }
     // The client is gone: nothing of it is left. No `serve` is under way.
     void end_session();
+
+    // The session's nodes and open files, by their places; `serve` is not under way. As base/saved_state.h says.
+    void save(StateWriter& writer) const;
+    Result<> restore(StateReader& reader);
 
   private:
     struct Call {

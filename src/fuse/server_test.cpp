@@ -319,6 +319,39 @@ TEST(FuseServer, EndsASessionWhole) {
     EXPECT_NE(share->node(kRoot, "file"), 0u);
 }
 
+TEST(FuseServer, GoesOnWithASessionThatWasSaved) {
+    Share share;
+    const uint64_t folder = share->make_folder(kRoot, "folder").as<fuse_entry_out>().nodeid;
+    const auto file = share->create(folder, "file"), gone = share->create(folder, "gone");
+    share->write(file.node, file.handle, 0, "content");
+    share->ask(FUSE_UNLINK, folder, text("gone"));
+    StateWriter writer;
+    share.server->save(writer);
+    const auto document = writer.finish();
+
+    auto again = std::move(*Server::create(UniqueFd(open(share.root().c_str(), O_RDONLY | O_DIRECTORY)), {}));
+    auto reader = StateReader::parse(document);
+    ASSERT_TRUE(reader.has_value());
+    ASSERT_TRUE(again->restore(*reader).has_value());
+    TestClient client(*again);
+    EXPECT_EQ(client.read(file.node, file.handle), "content");
+    EXPECT_EQ(client.node(folder, "file"), file.node);
+    EXPECT_EQ(client.ask(FUSE_GETATTR, gone.node, fuse_getattr_in{}).error, ESTALE);
+    EXPECT_EQ(client.read(gone.node, gone.handle), "error 9");
+    EXPECT_GT(client.create(folder, "new").node, gone.node) << "no number is used twice";
+    StateWriter second;
+    again->save(second);
+    SessionState wild;
+    wild.nodes = {5};
+    EXPECT_FALSE(wild.check().has_value());
+    wild.next_node = 6;
+    wild.parents = wild.lookups = {1};
+    wild.names = std::string("..") + '\0';
+    EXPECT_FALSE(wild.check().has_value());
+    wild.names = std::string("name") + '\0';
+    EXPECT_TRUE(wild.check().has_value());
+}
+
 TEST(FuseServer, SyncsAndTellsOfTheFileSystem) {
     Share share;
     const auto file = share->create(kRoot, "file");

@@ -23,6 +23,7 @@
 #include "fuse/host.h"
 #include "fuse/outcome.h"
 #include "fuse/owners.h"
+#include "fuse/session_state.h"
 
 namespace doppel::fuse {
 
@@ -88,6 +89,9 @@ class Tree {
     void forget(uint64_t id, uint64_t count);
     // All but the root.
     void forget_everything();
+    // session_state.cpp
+    void save(SessionState& state) const;
+    void restore(const SessionState& state);
     size_t size() const;
 
     Outcome<struct statx> status(const NodePtr& node);
