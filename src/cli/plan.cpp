@@ -144,6 +144,14 @@ Result<> take_flash(const Arguments& arguments, Specification& s) {
     return {};
 }
 
+Result<> take_shares(const Arguments& arguments, Specification& s) {
+    for (const std::string& text : arguments.values("--share")) {
+        DOPPEL_TRY(auto share, machine::share_from(text));
+        s.shares.push_back(std::move(share));
+    }
+    return {};
+}
+
 // -i and -t say what a machine's console on stdio is anyway; elsewhere they cannot hold.
 Result<> check_terminal(const Arguments& arguments, const Specification& s) {
     for (const char* option : {"-i", "-t"})
@@ -340,6 +348,7 @@ Result<Plan> make_plan(const Arguments& arguments, const image::Catalog& catalog
     DOPPEL_CHECK(take_machine_values(arguments, plan.specification));
     DOPPEL_CHECK(take_virtio(arguments, plan.specification));
     DOPPEL_CHECK(take_flash(arguments, plan.specification));
+    DOPPEL_CHECK(take_shares(arguments, plan.specification));
     DOPPEL_CHECK(choose_arch(arguments, plan));
     DOPPEL_CHECK(choose_engine(arguments, plan));
     DOPPEL_CHECK(check_terminal(arguments, plan.specification));

@@ -34,6 +34,9 @@ constexpr std::array kRunOptions{
            true},
     Option{"--disk", 0, "FILE[,format=raw|qcow2][,ro][,snapshot][,iops=N][,bps=SIZE][,serial=TEXT]",
            "attach a disk; bursts above the limits a second by iops-burst= and bps-burst=", State::kBuilt, true},
+    Option{"--share", 0, "DIR[:GUESTDIR][,ro][,snapshot]",
+           "share a directory, or a copy-on-write view of it; tiny mounts it at GUESTDIR, and / is a kernel's root",
+           State::kBuilt, true},
     Option{"--console", 0, "stdio|file:FILE|pty|socket:FILE|none", "where the console goes (stdio)"},
     Option{"--agent", 0, "socket:FILE|none", "a socket for programs that use the guest's agent (none)"},
     Option{"--no-reboot", 0, "", "end when the guest reboots"},
@@ -54,7 +57,6 @@ constexpr std::array kRunOptions{
     Option{"-u", 'u', "USER", "the user to run as", State::kPlanned},
     Option{"--publish", 0, "[ADDR:]HOST:GUEST[/udp]", "make a guest's port reachable", State::kPlanned, true},
     Option{"--net", 0, "user|none|switch:NAME|tap:NAME", "the network", State::kPlanned, true},
-    Option{"--share", 0, "DIR[:GUESTDIR][,ro]", "share a directory", State::kPlanned, true},
     Option{"--volume", 0, "NAME:GUESTDIR", "mount a volume", State::kPlanned, true},
     Option{"--hostname", 0, "NAME", "the guest's host name", State::kPlanned},
 };

@@ -20,6 +20,12 @@ struct OpenFile {
     bool folder = false;
     std::atomic<bool> capabilities_gone{false};  // a write takes the file's away: once is enough
 
+    // What was opened in the lower layer is read in the upper one when it was copied there.
+    std::atomic<bool> lower{false};
+    UniqueFd copied;
+    // All entries of a folder of two layers.
+    std::vector<Tree::Entry> listed;
+
     // A folder's entries, read ahead; `next` is the host's cookie of the first one that was not given yet.
     std::mutex lock;
     std::vector<uint8_t> entries;

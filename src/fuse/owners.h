@@ -47,6 +47,8 @@ class Owners {
         : kind_(kind), stores_(stores), user_(user), group_(group) {}
 
     Kind kind() const { return kind_; }
+    // Whether what this process makes is theirs anyway.
+    bool made_by(uint32_t uid, uint32_t gid) const { return user_ == uid && group_ == gid; }
     bool stores() const { return stores_; }
     // Whether a file like this could have the attribute.
     bool may_store(const struct statx& host) const;

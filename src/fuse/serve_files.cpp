@@ -20,7 +20,7 @@ namespace {
 constexpr int64_t kNanoseconds = 1'000'000'000;
 constexpr int64_t kCoarsest = kNanoseconds / 10;  // no file system's clock ticks more slowly (jiffies of 10 ms)
 
-int64_t nanoseconds(const struct timespec& time) {
+int64_t nanoseconds(const auto& time) {
     return time.tv_sec * kNanoseconds + time.tv_nsec;
 }
 
@@ -55,20 +55,21 @@ int Server::host_flags(uint32_t flags) const {
 // Whether the client may go on with what it has in its cache: the file is as it was when it was opened last.
 uint32_t Server::cache_flags(const OpenFile& file, uint32_t flags) {
     if (tree_->layered()) return FOPEN_KEEP_CACHE;
-    struct stat status {};
+    const auto status = status_of(file.fd.get());
     timespec now{};
-    if ((flags & O_TRUNC) != 0 || fstat(file.fd.get(), &status) != 0 || clock_gettime(CLOCK_REALTIME, &now) != 0)
-        return 0;
-    Node::Stamp stamp{status.st_size, nanoseconds(status.st_mtim), nanoseconds(status.st_ctim)};
+    if ((flags & O_TRUNC) != 0 || !status || clock_gettime(CLOCK_REALTIME, &now) != 0) return 0;
+    const Node::Stamp stamp{static_cast<int64_t>(status->stx_size), nanoseconds(status->stx_mtime),
+                            nanoseconds(status->stx_ctime)};
     const bool same = tree_->exchange_stamp(file.node, stamp, nanoseconds(now) - stamp.changed > kCoarsest);
     return same ? FOPEN_KEEP_CACHE : 0;
 }
 
-Outcome<uint64_t> Server::add_file(Call& call, UniqueFd fd, const NodePtr& node) {
+Outcome<uint64_t> Server::add_file(Call& call, UniqueFd fd, const NodePtr& node, bool lower) {
     if (call.out.room() < sizeof(fuse_open_out)) return refuse(EIO);
     auto file = std::make_shared<OpenFile>();
     file->fd = std::move(fd);
     file->node = node;
+    file->lower = lower;
     return files_.add(std::move(file));
 }
 
@@ -77,9 +78,11 @@ Outcome<> Server::open_file(Call& call) {
     fuse_open_in in;
     if (!call.in.take(in)) return refuse(EINVAL);
     if (tree_->read_only() && ((in.flags & O_ACCMODE) != O_RDONLY || (in.flags & O_TRUNC) != 0)) return refuse(EROFS);
+    const bool changes = (in.flags & O_ACCMODE) != O_RDONLY || (in.flags & O_TRUNC) != 0;
+    const bool lower = tree_->layered() && !changes && !tree_->has(node, kUpper);
     FUSE_TRY(UniqueFd fd, tree_->open(node, host_flags(in.flags)));
     if ((in.flags & O_TRUNC) != 0 && (in.open_flags & FUSE_OPEN_KILL_SUIDGID) != 0) FUSE_CHECK(take_privileges(node));
-    FUSE_TRY(const uint64_t handle, add_file(call, std::move(fd), node));
+    FUSE_TRY(const uint64_t handle, add_file(call, std::move(fd), node, lower));
     FUSE_TRY(const OpenFilePtr file, file_of(handle, false));
     if ((in.flags & O_TRUNC) != 0) take_capabilities(*file);
     const fuse_open_out out{handle, cache_flags(*file, in.flags), 0};
@@ -132,7 +135,15 @@ Outcome<> Server::create_nameless(Call& call) {
 }
 
 Outcome<const UniqueFd*> Server::current(OpenFile& file) const {
-    return &file.fd;
+    if (file.lower) {
+        std::lock_guard guard(file.lock);
+        if (!tree_->has(file.node, kUpper)) return &file.fd;
+        if (file.lower) {
+            FUSE_TRY(file.copied, tree_->open(file.node, O_RDONLY));
+        }
+        file.lower = false;
+    }
+    return file.copied ? &file.copied : &file.fd;
 }
 
 Outcome<> Server::read(Call& call) {
@@ -219,6 +230,8 @@ Outcome<> Server::allocate(Call& call) {
 Outcome<> Server::seek(Call& call) {
     fuse_lseek_in in;
     if (!call.in.take(in)) return refuse(EINVAL);
+    // What the client has not written back yet the host takes for a hole.
+    if (late_writes_) return refuse(ENOSYS);
     if (in.whence != SEEK_DATA && in.whence != SEEK_HOLE) return refuse(EINVAL);
     FUSE_TRY(const OpenFilePtr file, file_of(in.fh, false));
     FUSE_TRY(const UniqueFd* fd, current(*file));

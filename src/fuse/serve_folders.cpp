@@ -33,16 +33,15 @@ Outcome<> Server::open_folder(Call& call) {
 }
 
 // False when it does not fit in `room`.
-Outcome<bool> Server::put_folder_entry(Call& call, const OpenFile& folder, const void* at, bool with_nodes,
+Outcome<bool> Server::put_folder_entry(Call& call, const OpenFile& folder, const FolderEntry& found, bool with_nodes,
                                        uint64_t& room) {
-    const auto& found = *static_cast<const dirent64*>(at);
-    const std::string name(found.d_name);
+    const std::string& name = found.name;
     fuse_dirent entry{};
-    entry.ino = found.d_ino;
-    entry.off = static_cast<uint64_t>(found.d_off);
+    entry.ino = found.inode;
+    entry.off = static_cast<uint64_t>(found.next);
     entry.namelen = static_cast<uint32_t>(name.size());
     // What a special file is only its attribute says.
-    entry.type = found.d_type == DT_REG && tree_->owners().stores() ? uint32_t{DT_UNKNOWN} : found.d_type;
+    entry.type = found.type == DT_REG && tree_->owners().stores() ? uint32_t{DT_UNKNOWN} : found.type;
     const size_t head = (with_nodes ? sizeof(fuse_entry_out) : 0) + FUSE_NAME_OFFSET;
     const size_t bytes = FUSE_DIRENT_ALIGN(head + name.size());
     if (bytes > room || bytes > call.out.room()) return false;
@@ -63,11 +62,27 @@ Outcome<bool> Server::put_folder_entry(Call& call, const OpenFile& folder, const
     return whole ? Outcome<bool>(true) : refuse(EIO);
 }
 
+// The cookie counts entries, of a list that is made when reading begins.
+Outcome<> Server::read_listed(Call& call, OpenFile& folder, const fuse_read_in& in, bool with_nodes) {
+    if (in.offset == 0) {
+        FUSE_TRY(folder.listed, tree_->list(folder.node));
+    }
+    uint64_t room = in.size;
+    for (uint64_t at = in.offset; at < folder.listed.size(); at++) {
+        const Tree::Entry& one = folder.listed[at];
+        const FolderEntry entry{one.name, one.inode, static_cast<int64_t>(at + 1), one.type};
+        FUSE_TRY(const bool put, put_folder_entry(call, folder, entry, with_nodes, room));
+        if (!put) break;
+    }
+    return {};
+}
+
 Outcome<> Server::read_entries(Call& call, bool with_nodes) {
     fuse_read_in in;
     if (!call.in.take(in)) return refuse(EINVAL);
     FUSE_TRY(const OpenFilePtr folder, file_of(in.fh, true));
     std::lock_guard guard(folder->lock);
+    if (tree_->layered()) return read_listed(call, *folder, in, with_nodes);
     if (in.offset != static_cast<uint64_t>(folder->next)) {
         if (lseek(folder->fd.get(), static_cast<off_t>(in.offset), SEEK_SET) < 0) return refuse(errno);
         folder->entries.clear();
@@ -85,7 +100,8 @@ Outcome<> Server::read_entries(Call& call, bool with_nodes) {
             if (bytes == 0) return {};
         }
         const auto* found = reinterpret_cast<const dirent64*>(&folder->entries[folder->position]);
-        FUSE_TRY(const bool put, put_folder_entry(call, *folder, found, with_nodes, room));
+        const FolderEntry entry{found->d_name, found->d_ino, found->d_off, found->d_type};
+        FUSE_TRY(const bool put, put_folder_entry(call, *folder, entry, with_nodes, room));
         if (!put) return {};
         folder->position += found->d_reclen;
         folder->next = found->d_off;

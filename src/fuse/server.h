@@ -127,11 +127,18 @@ class Server {
     void take_capabilities(OpenFile& file) const;
     // The descriptor to read from.
     Outcome<const UniqueFd*> current(OpenFile& file) const;
-    Outcome<uint64_t> add_file(Call& call, UniqueFd fd, const NodePtr& node);
+    Outcome<uint64_t> add_file(Call& call, UniqueFd fd, const NodePtr& node, bool lower = false);
     uint32_t cache_flags(const OpenFile& file, uint32_t flags);
     int host_flags(uint32_t flags) const;
+    struct FolderEntry {
+        std::string name;
+        uint64_t inode;
+        int64_t next;  // the cookie of the one after it
+        uint8_t type;
+    };
+    Outcome<> read_listed(Call& call, OpenFile& folder, const fuse_read_in& in, bool with_nodes);
     Outcome<> read_entries(Call& call, bool with_nodes);
-    Outcome<bool> put_folder_entry(Call& call, const OpenFile& folder, const void* entry, bool with_nodes,
+    Outcome<bool> put_folder_entry(Call& call, const OpenFile& folder, const FolderEntry& found, bool with_nodes,
                                    uint64_t& room);
     struct LockCall {
         NodePtr node;

@@ -16,6 +16,15 @@ namespace {
 constexpr uint64_t kRoot = FUSE_ROOT_ID;
 constexpr uint64_t kHandleFlags = O_ACCMODE | O_APPEND | O_DIRECTORY;
 
+// The same state is saved in the same words.
+template <class Map>
+std::vector<uint64_t> sorted_keys(const Map& map) {
+    std::vector<uint64_t> keys;
+    for (const auto& entry : map) keys.push_back(entry.first);
+    std::ranges::sort(keys);
+    return keys;
+}
+
 }  // namespace
 
 std::vector<std::string> SessionState::split_names() const {
@@ -54,9 +63,9 @@ void Tree::save(SessionState& state) const {
     state.next_node = next_id_;
     std::unordered_set<uint64_t> done{kRoot};
     std::vector<const Node*> way;
-    for (const auto& [id, node] : nodes_) {
+    for (const uint64_t id : sorted_keys(nodes_)) {
         // The folders above that are not there yet, the highest first.
-        for (const Node* at = node.get(); at != nullptr && done.insert(at->id).second; at = at->parent.get())
+        for (const Node* at = nodes_.at(id).get(); at != nullptr && done.insert(at->id).second; at = at->parent.get())
             way.push_back(at);
         for (; !way.empty(); way.pop_back()) {
             const Node& one = *way.back();
@@ -95,7 +104,8 @@ void Tree::restore(const SessionState& state) {
 void OpenFiles::save(SessionState& state) const {
     std::lock_guard guard(lock_);
     state.next_handle = next_;
-    for (const auto& [handle, file] : files_) {
+    for (const uint64_t handle : sorted_keys(files_)) {
+        const OpenFilePtr& file = files_.at(handle);
         const int flags = fcntl(file->fd.get(), F_GETFL);
         state.handles.push_back(handle);
         state.handle_nodes.push_back(file->node->id);

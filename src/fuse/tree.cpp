@@ -23,7 +23,9 @@ bool takes_attributes(int folder) {
 Outcome<std::unique_ptr<Tree>> Tree::open(UniqueFd folder, UniqueFd lower, const TreeOptions& options) {
     const uid_t user = geteuid();
     const auto kind = options.owners.value_or(user == 0 ? Owners::Kind::kReal : Owners::Kind::kMapped);
-    const Owners owners(kind, takes_attributes(folder.get()), user, getegid());
+    const bool stores = takes_attributes(folder.get());
+    if (lower && !stores) return refuse(EOPNOTSUPP);  // nothing could be hidden
+    const Owners owners(kind, stores, user, getegid());
     std::unique_ptr<Tree> tree(new Tree({std::move(folder), std::move(lower)}, owners, options));
     FUSE_CHECK(tree->add_root());
     return tree;
@@ -158,6 +160,7 @@ Outcome<Held> Tree::hold(const NodePtr& node) {
 
 Outcome<Held> Tree::hold_for_change(const NodePtr& node) {
     if (read_only()) return refuse(EROFS);
+    if (layered()) FUSE_CHECK(copy_up(node));
     return hold_in(node, kUpper);
 }
 
@@ -208,6 +211,7 @@ Outcome<struct statx> Tree::status(const NodePtr& node) {
 }
 
 Outcome<Found> Tree::find(const NodePtr& folder, const std::string& name) {
+    if (layered()) return find_in_layers(folder, name);
     FUSE_TRY(const Held held, hold_in(folder, kUpper));
     FUSE_TRY(const struct statx host, status_in(held->get(), name));
     Found found;
@@ -245,7 +249,9 @@ NodePtr Tree::intern(const NodePtr& folder, const std::string& name, const Found
         by_identity_[layer][place.identity] = node.get();
     }
     node->lookups++;
-    if (folder) place_locked(node, folder, name, dead);
+    // A copy lies under the first of several links alone.
+    const bool elsewhere = node->places[kUpper].present && !found.places[kUpper];
+    if (folder && !elsewhere) place_locked(node, folder, name, dead);
     return node;
 }
 
@@ -253,7 +259,11 @@ Outcome<std::pair<NodePtr, struct statx>> Tree::look_up(const NodePtr& folder, c
     FUSE_TRY(const Found found, find(folder, name));
     NodePtr node = intern(folder, name, found);
     if (!node) return refuse(ENFILE);
-    return std::pair(std::move(node), found.status);
+    if (!layered() || found.places[kUpper] || !has(node, kUpper)) return std::pair(std::move(node), found.status);
+    const auto copied = status(node);
+    if (!copied) forget(node->id, 1);
+    if (!copied) return refuse(copied.error());
+    return std::pair(std::move(node), *copied);
 }
 
 void Tree::place_locked(const NodePtr& node, const NodePtr& folder, const std::string& name, Dead& dead) {

@@ -126,6 +126,14 @@ class Tree {
     // `flags`: RENAME_NOREPLACE, RENAME_EXCHANGE.
     Outcome<> rename(const Name& from, const Name& to, unsigned flags);
     Outcome<std::string> read_link(const NodePtr& node);
+    // Of both layers together, with "." and "..".
+    struct Entry {
+        std::string name;
+        uint64_t inode;
+        uint8_t type;  // as d_type of readdir(3)
+    };
+    Outcome<std::vector<Entry>> list(const NodePtr& folder);
+    bool has(const NodePtr& node, Layer layer) const;
 
     // Notes how a file is now that it is opened. True when it was the same the last time; without `reliable`, because
     // it changed just now and could again unnoticed, the next time is none the wiser.
@@ -162,6 +170,41 @@ class Tree {
                           const Maker& maker);
     Outcome<> give_link(const NodePtr& node, int fd, const struct statx& host, const Ownership& ownership);
     Outcome<> store_link(const NodePtr& node, int fd, const Ownership& ownership);
+
+    // tree_layers.cpp. A name of the lower layer that a new entry takes: hidden again unless the entry was finished.
+    struct Uncovered {
+        Tree& tree;
+        const NodePtr& folder;
+        const std::string& name;
+        bool hides = false;
+        std::unique_lock<std::recursive_mutex> guard{};
+        Uncovered(Tree& of, const NodePtr& in, const std::string& entry) : tree(of), folder(in), name(entry) {}
+        Uncovered(Uncovered&& other) noexcept
+            : tree(other.tree),
+              folder(other.folder),
+              name(other.name),
+              hides(std::exchange(other.hides, false)),
+              guard(std::move(other.guard)) {}
+        ~Uncovered();
+        Outcome<> finish(bool is_folder);
+    };
+    Outcome<Uncovered> uncover(const NodePtr& folder, const std::string& name);
+    Outcome<Found> find_in_layers(const NodePtr& folder, const std::string& name);
+    bool lower_has(const NodePtr& folder, const std::string& name);
+    Outcome<> hide(const NodePtr& folder, const std::string& name);
+    Outcome<> remove_upper(int folder, const std::string& name, bool is_folder);
+    Outcome<> remove_from_layers(const NodePtr& folder, const std::string& name, bool is_folder);
+    Outcome<> make_way(const Name& to, const Found& source, const Found& target);
+    Outcome<> prepare_rename(const Name& from, const Name& to, unsigned flags);
+    Outcome<> finish_rename(const Name& from, const Name& to, bool exchange);
+    Outcome<> copy_up_entry(const Name& at, const Found& found);
+    // tree_copy_up.cpp
+    Outcome<> copy_up(const NodePtr& node, unsigned depth = 0);
+    Outcome<> copy_entry(const NodePtr& node, int from, const struct statx& shown, const Name& at);
+    Outcome<UniqueFd> copy_file(int from, const struct statx& shown, int folder);
+    Outcome<> copy_properties(int from, const struct statx& shown, int to);
+    void add_upper(const NodePtr& node, const struct statx& status);
+
     // The node that has this name is kept open, because the name is about to go; then it went, or did not.
     NodePtr keep_nameless(const NodePtr& folder, const std::string& name);
     void settle_nameless(const NodePtr& node, const NodePtr& folder, const std::string& name, bool gone);
@@ -171,7 +214,8 @@ class Tree {
     const TreeOptions options_;
     uint64_t root_device_ = 0;
 
-    mutable std::mutex lock_;  // leaf: no system call but close is made while it is held
+    std::recursive_mutex changes_;  // of names, and copies, where there are two layers: taken before the other one
+    mutable std::mutex lock_;       // leaf: no system call but close is made while it is held
     std::unordered_map<uint64_t, NodePtr> nodes_;
     std::array<std::unordered_map<Identity, Node*, IdentityHash>, kLayers> by_identity_;
     std::list<std::pair<Node*, Layer>> used_;  // the last one first

@@ -62,21 +62,25 @@ Outcome<> Tree::own(int fd, Maker maker, const NodePtr& folder) {
 }
 
 Outcome<UniqueFd> Tree::make_file(const NodePtr& folder, const std::string& name, int flags, const Maker& maker) {
+    FUSE_TRY(Uncovered uncovered, uncover(folder, name));
     FUSE_TRY(const Held held, hold_for_change(folder));
     FUSE_TRY(UniqueFd fd,
              open_in(held->get(), name, flags | O_CREAT | O_EXCL, owners_.host_mode(maker.mode, false) & kPermissions));
     Unfinished unfinished(held->get(), name, 0);
     FUSE_CHECK(own(fd.get(), maker, folder));
+    FUSE_CHECK(uncovered.finish(false));
     unfinished.finish();
     return fd;
 }
 
 Outcome<> Tree::make_folder(const NodePtr& folder, const std::string& name, const Maker& maker) {
+    FUSE_TRY(Uncovered uncovered, uncover(folder, name));
     FUSE_TRY(const Held held, hold_for_change(folder));
     FUSE_CHECK(done(mkdirat(held->get(), name.c_str(), owners_.host_mode(maker.mode, true) & kPermissions)));
     Unfinished unfinished(held->get(), name, AT_REMOVEDIR);
     FUSE_TRY(const UniqueFd fd, open_in(held->get(), name, O_RDONLY | O_DIRECTORY));
     FUSE_CHECK(own(fd.get(), maker, folder));
+    FUSE_CHECK(uncovered.finish(true));
     unfinished.finish();
     return {};
 }
@@ -85,17 +89,21 @@ Outcome<> Tree::make_folder(const NodePtr& folder, const std::string& name, cons
 Outcome<> Tree::make_stored(const NodePtr& folder, const std::string& name, const std::string& content,
                             const Maker& maker) {
     if (!owners_.stores()) return refuse(EPERM);
+    FUSE_TRY(Uncovered uncovered, uncover(folder, name));
     FUSE_TRY(const Held held, hold_for_change(folder));
     constexpr unsigned kPrivate = 0600;
     FUSE_TRY(const UniqueFd fd, open_in(held->get(), name, O_RDWR | O_CREAT | O_EXCL, kPrivate));
     Unfinished unfinished(held->get(), name, 0);
     if (!write_all(fd.get(), {reinterpret_cast<const uint8_t*>(content.data()), content.size()})) return refuse(errno);
     FUSE_CHECK(own(fd.get(), maker, folder));
+    FUSE_CHECK(uncovered.finish(false));
     unfinished.finish();
     return {};
 }
 
 Outcome<> Tree::make_special(const NodePtr& folder, const std::string& name, const Maker& maker) {
+    // In a tree of layers this one says that a name is gone.
+    if (layered() && S_ISCHR(maker.mode) && maker.major == 0 && maker.minor == 0) return refuse(EPERM);
     return make_stored(folder, name, "", maker);
 }
 
@@ -108,8 +116,10 @@ Outcome<> Tree::make_link(const NodePtr& folder, const std::string& name, const 
     const bool mapped = owners_.kind() == Owners::Kind::kMapped;
     // A link of the host's has no extended attributes.
     if (mapped && !own_by_root && owners_.stores()) return make_stored(folder, name, target, maker);
+    FUSE_TRY(Uncovered uncovered, uncover(folder, name));
     FUSE_CHECK(done(symlinkat(target.c_str(), held->get(), name.c_str())));
-    if (mapped || (own_by_root && geteuid() == 0)) return {};
+    FUSE_CHECK(uncovered.finish(false));
+    if (mapped || owners_.made_by(maker.uid, gid)) return {};
     Unfinished unfinished(held->get(), name, 0);
     FUSE_CHECK(done(fchownat(held->get(), name.c_str(), maker.uid, gid, AT_SYMLINK_NOFOLLOW)));
     unfinished.finish();
@@ -136,8 +146,10 @@ Outcome<std::pair<NodePtr, UniqueFd>> Tree::make_nameless(const NodePtr& folder,
 
 Outcome<> Tree::link(const NodePtr& node, const NodePtr& folder, const std::string& name) {
     FUSE_TRY(const Held file, hold_for_change(node));
+    FUSE_TRY(Uncovered uncovered, uncover(folder, name));
     FUSE_TRY(const Held held, hold_for_change(folder));
-    return done(linkat(AT_FDCWD, path_of(file->get()).c_str(), held->get(), name.c_str(), AT_SYMLINK_FOLLOW));
+    FUSE_CHECK(done(linkat(AT_FDCWD, path_of(file->get()).c_str(), held->get(), name.c_str(), AT_SYMLINK_FOLLOW)));
+    return uncovered.finish(false);
 }
 
 NodePtr Tree::keep_nameless(const NodePtr& folder, const std::string& name) {
@@ -171,6 +183,7 @@ void Tree::settle_nameless(const NodePtr& node, const NodePtr& folder, const std
 }
 
 Outcome<> Tree::remove(const NodePtr& folder, const std::string& name, bool is_folder) {
+    if (layered()) return remove_from_layers(folder, name, is_folder);
     FUSE_TRY(const Held held, hold_for_change(folder));
     const NodePtr node = keep_nameless(folder, name);
     const auto removed = done(unlinkat(held->get(), name.c_str(), is_folder ? AT_REMOVEDIR : 0));
@@ -179,6 +192,11 @@ Outcome<> Tree::remove(const NodePtr& folder, const std::string& name, bool is_f
 }
 
 Outcome<> Tree::rename(const Name& from, const Name& to, unsigned flags) {
+    std::unique_lock changes(changes_, std::defer_lock);
+    if (layered()) {
+        changes.lock();
+        FUSE_CHECK(prepare_rename(from, to, flags));
+    }
     FUSE_TRY(const Held from_held, hold_for_change(from.folder));
     FUSE_TRY(const Held to_held, hold_for_change(to.folder));
     FUSE_TRY(const Found source, find(from.folder, from.name));
@@ -191,6 +209,7 @@ Outcome<> Tree::rename(const Name& from, const Name& to, unsigned flags) {
     const auto renamed = done(renameat2(from_held->get(), from.name.c_str(), to_held->get(), to.name.c_str(), flags));
     settle_nameless(victim, to.folder, to.name, renamed.has_value());
     if (!renamed) return renamed;
+    if (layered()) FUSE_CHECK(finish_rename(from, to, exchange));
     Dead dead;
     std::lock_guard guard(lock_);
     if (Node* moved = known_locked(source)) place_locked(nodes_.at(moved->id), to.folder, to.name, dead);

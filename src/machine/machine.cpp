@@ -65,11 +65,12 @@ Result<std::unique_ptr<Machine>> Machine::create(Specification specification) {
 Machine::~Machine() {
     if (harts_) harts_->stop();
     [[maybe_unused]] const auto closed = close_disks();  // as far as that is not done: an error is told already
+    if (shares_) shares_->stop();
 }
 
 Result<> Machine::build() {
     translations_ = TranslationStore::open(specification_);
-    if (makes_sockets()) {
+    if (makes_sockets() || keeps_changes()) {
         DOPPEL_TRY(file_remover_, sandbox::FileRemover::start());
     }
     if (!specification_.vsock.path.empty()) {
@@ -112,6 +113,7 @@ Result<> Machine::build() {
     std::vector<device::CfiFlash::Parts> flash;
     for (const FlashBank& bank : flash_) flash.push_back({*bank.content, bank.file.get(), bank.read_only});
     auto on_finish = [this](device::Finish how) { finish(how); };
+    DOPPEL_TRY(shares_, Shares::open(specification_.shares, file_remover_.get()));
     DOPPEL_TRY(auto virtio, make_virtio_devices());
     DOPPEL_TRY(board_, riscv64::Board::create({memory_, ram_size(), *loop_, *timebase_, bus_, specification_.cpus,
                                                specification_.irqchip, hart_input, on_finish, std::move(flash),
@@ -184,7 +186,7 @@ Result<> Machine::load(Boot& boot) {
                                                        .irqchip = specification_.irqchip,
                                                        .vector_bits = specification_.vlen,
                                                        .ram_size = ram_size(),
-                                                       .command_line = specification_.append,
+                                                       .command_line = command_line(),
                                                        .initrd_start = boot.layout.initrd_start,
                                                        .initrd_end = boot.layout.initrd_end,
                                                        .host_firmware = !boot.firmware,
@@ -253,6 +255,15 @@ Result<> Machine::open_agent() {
     return {};
 }
 
+std::string Machine::command_line() const {
+    const std::string text = specification_.append + shares_->parameters();
+    return specification_.append.empty() && !text.empty() ? text.substr(1) : text;
+}
+
+bool Machine::keeps_changes() const {
+    return std::ranges::any_of(specification_.shares, [](const ShareChoice& share) { return share.snapshot; });
+}
+
 bool Machine::makes_sockets() const {
     bool debugger = !specification_.gdb.empty() && !gdb::debugger_port(specification_.gdb);
     return specification_.console.kind == ConsoleKind::kSocket || !specification_.agent.empty() || debugger ||
@@ -275,13 +286,14 @@ Result<> Machine::settle() {
     DOPPEL_CHECK(confine_files());  // threads inherit it
     if (disks_) DOPPEL_CHECK(disks_->restart_threads());
     engine_->start_threads();
+    shares_->start_threads(specification_.cpus);
     DOPPEL_CHECK(harts_->create_threads());
     return confine_calls();
 }
 
 Result<> Machine::confine_files() const {
     if (!specification_.sandbox) return {};
-    DOPPEL_TRY(const sandbox::Missing missing, sandbox::confine_files());
+    DOPPEL_TRY(const sandbox::Missing missing, sandbox::confine_files(shares_->folders()));
     if (!missing.empty()) log_warning("sandbox: {}", missing);
     return {};
 }
@@ -292,7 +304,9 @@ Result<> Machine::confine_calls() const {
                sandbox::confine_calls({.accept_connections = accepts_clients(),
                                        .receive_descriptors = vsock_ != nullptr,
                                        .terminal = specification_.console.kind == ConsoleKind::kStdio,
-                                       .disks = disks_ != nullptr}));
+                                       .disks = disks_ != nullptr,
+                                       .shares = !specification_.shares.empty(),
+                                       .shared_changes = shares_->changes()}));
     if (!missing.empty()) log_warning("sandbox: {}", missing);
     return {};
 }

@@ -22,6 +22,7 @@
 #include "machine/htif.h"
 #include "machine/riscv64_board.h"
 #include "machine/sandbox/file_remover.h"
+#include "machine/shares.h"
 #include "machine/spec/specification.h"
 #include "machine/statistics_report.h"
 #include "machine/trace/traces.h"
@@ -80,11 +81,13 @@ class Machine {
     Result<> open_agent();
     // Makes what can be made before the process is confined only, and confines it.
     Result<> settle();
+    std::string command_line() const;
     Result<> confine_files() const;
     Result<> confine_calls() const;
     // Sockets that clients come to: the console's, the debugger's, the guest's.
     bool makes_sockets() const;
     bool accepts_clients() const;
+    bool keeps_changes() const;  // in temporary folders
     Result<End> run_once();
     void report_statistics();
     // The first end counts. Thread-safe.
@@ -112,6 +115,7 @@ class Machine {
     std::unique_ptr<StatisticsReport> statistics_;  // null: nobody asks
     std::unique_ptr<Harts> harts_;
     std::vector<FlashBank> flash_;  // all of the board's banks, or none
+    std::unique_ptr<Shares> shares_;
     std::unique_ptr<riscv64::Board> board_;
     std::unique_ptr<ConsoleInput> console_input_;
     std::unique_ptr<agent::AgentLink> agent_;

@@ -39,6 +39,7 @@ Result<std::vector<riscv64::VirtioSlot>> Machine::make_virtio_devices() {
         {{.number = kAgentPort, .name = kAgentPortName, .backend = agent_pipe_.get()}}, emergency});
     agent_pipe_->connect(*ports, kAgentPort);
     devices.push_back({slot::kConsole, std::move(ports)});
+    shares_->add_devices(devices, memory_, specification_.cpus);
     return devices;
 }
 

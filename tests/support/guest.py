@@ -55,11 +55,13 @@ def tiny():
 class Machine:
     """`doppel run` with the given arguments, on a terminal of its own (`on_terminal`) or between pipes."""
 
-    def __init__(self, *arguments, on_terminal=True, environment=None):
+    def __init__(self, *arguments, on_terminal=True, environment=None, program=DOPPEL, before=None):
+        """`before` is called in the machine's process, before it is one."""
         self.seen = b""  # all output so far
         self.at = 0      # how much of it expect() has passed
         environment = dict(os.environ if environment is None else environment, TERM="dumb")
-        command = [DOPPEL, "run", *map(str, arguments)]
+        self.before = before
+        command = [str(program), "run", *map(str, arguments)]
         if on_terminal:
             self.master, self.slave = pty.openpty()
             fcntl.ioctl(self.slave, termios.TIOCSWINSZ, struct.pack("HHHH", 50, 200, 0, 0))
@@ -73,9 +75,10 @@ class Machine:
                                             stderr=subprocess.STDOUT, env=environment)
             self.input, self.output = self.process.stdin.fileno(), self.process.stdout.fileno()
 
-    @staticmethod
-    def _take_terminal():
+    def _take_terminal(self):
         fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+        if self.before:
+            self.before()
 
     def __enter__(self):
         return self

@@ -28,6 +28,15 @@ hostname tiny
 for device in /sys/bus/virtio/devices/*/device; do
     test -e "$device" && read -r id <"$device" && test "$id" = 0x0002 && modprobe virtio_blk && break
 done
+read -r words </proc/cmdline
+case $words in *doppel.share*)
+    for word in $words; do
+        case $word in doppel.share[0-9]=/*) ;; *) continue ;; esac
+        tag=${word%%=*} where=${word#*=} how=rw
+        case $where in *,ro) where=${where%,ro} how=ro ;; esac
+        mkdir -p "$where" && mount -t virtiofs -o $how "${tag#doppel.}" "$where"
+    done ;;
+esac
 trap 'poweroff -f' USR2
 trap 'halt -f' USR1
 trap 'reboot -f' TERM

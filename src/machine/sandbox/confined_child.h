@@ -11,6 +11,7 @@
 #include <optional>
 #include <string>
 #include <thread>
+#include <vector>
 
 #include "machine/sandbox/sandbox.h"
 
@@ -28,6 +29,7 @@ struct Walls {
     bool calls = true;
     Permissions permissions;
     std::optional<int> folder = std::nullopt;
+    std::vector<SharedFolder> shared = {};
 };
 
 inline constexpr int kNotConfined = 99;
@@ -44,7 +46,8 @@ inline Outcome attempt_confined(const Walls& walls, const std::function<int()>& 
         std::atomic<bool> started{false};
         std::atomic<bool> confined{false};
         std::atomic<int> code{0};
-        if (walls.files && !confine_files(walls.folder)) _exit(kNotConfined);
+        if (walls.files && !(walls.shared.empty() ? confine_files(walls.folder) : confine_files(walls.shared)))
+            _exit(kNotConfined);
         std::thread thread([&] {
             started = true;
             started.notify_all();

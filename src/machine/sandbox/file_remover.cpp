@@ -11,6 +11,8 @@
 #include <climits>
 #include <cstdint>
 #include <cstring>
+#include <filesystem>
+#include <system_error>
 
 namespace doppel::machine::sandbox {
 namespace {
@@ -27,7 +29,12 @@ constexpr size_t kMaxOrders = 8;
 void remove_file(const Order& order) {
     struct stat now {};
     if (lstat(order.path.data(), &now) != 0 || now.st_dev != order.device || now.st_ino != order.inode) return;
-    unlink(order.path.data());
+    if (!S_ISDIR(now.st_mode)) {
+        unlink(order.path.data());
+        return;
+    }
+    std::error_code ignored;
+    std::filesystem::remove_all(order.path.data(), ignored);  // follows no link
 }
 
 // The other process: signals and descriptors of the machine are none of its business, and it makes no memory.

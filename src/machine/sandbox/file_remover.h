@@ -19,7 +19,7 @@ class FileRemover {
     FileRemover(const FileRemover&) = delete;
     FileRemover& operator=(const FileRemover&) = delete;
 
-    // The file that is at `path` now will be removed, if it is still that one then.
+    // The file that is at `path` now will be removed, if it is still that one then; a folder with all that is in it.
     Result<> add(const std::filesystem::path& path);
     // No file can be added any more.
     void seal();

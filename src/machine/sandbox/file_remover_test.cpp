@@ -53,6 +53,18 @@ TEST_F(FileRemoverTest, RemovesWhatItWasGivenAndNothingElse) {
     EXPECT_EQ(folder_.count(), 1u);
 }
 
+TEST_F(FileRemoverTest, RemovesFoldersAndFollowsNoLink) {
+    std::filesystem::create_directories(folder_.path() / "folder" / "below");
+    std::ofstream(folder_.path() / "folder" / "below" / "file") << "x";
+    make("other");
+    std::filesystem::create_directory_symlink("../..", folder_.path() / "folder" / "link");
+    auto remover = start();
+    ASSERT_TRUE(remover->add(folder_ / "folder"));
+    remover->finish();
+    EXPECT_FALSE(exists(folder_ / "folder"));
+    EXPECT_TRUE(exists(folder_ / "other"));
+}
+
 TEST_F(FileRemoverTest, RemovesWhenTheProcessIsKilled) {
     const auto path = make("one");
     run_in_child([&] {

@@ -10,6 +10,7 @@
 #include <cerrno>
 #include <cstdint>
 #include <cstring>
+#include <vector>
 
 #include "base/instrumented.h"
 #include "base/unique_fd.h"
@@ -36,6 +37,10 @@ struct [[gnu::packed]] PathBeneath {
 };
 // WRITE_FILE, READ_FILE, READ_DIR, REMOVE_FILE, MAKE_REG, TRUNCATE
 constexpr uint64_t kWorkingRights = 1 << 1 | 1 << 2 | 1 << 3 | 1 << 5 | 1 << 8 | 1 << 14;
+// READ_FILE, READ_DIR; and WRITE_FILE, REMOVE_DIR, REMOVE_FILE, MAKE_DIR, MAKE_REG, MAKE_SYM, REFER, TRUNCATE
+constexpr uint64_t kReadShareRights = 1 << 2 | 1 << 3;
+constexpr uint64_t kWriteShareRights =
+    kReadShareRights | 1 << 1 | 1 << 4 | 1 << 5 | 1 << 7 | 1 << 8 | 1 << 12 | 1 << 13 | 1 << 14;
 constexpr uint64_t kReadingRights = 1 << 0 | 1 << 2 | 1 << 3;  // EXECUTE, READ_FILE, READ_DIR
 constexpr int kNetworkVersion = 4;
 constexpr uint64_t kTcpRights = 1 << 0 | 1 << 1;  // BIND_TCP, CONNECT_TCP
@@ -53,9 +58,7 @@ RulesetAttributes everything(int version) {
     return attributes;
 }
 
-}  // namespace
-
-Result<Missing> confine_files(std::optional<int> folder) {
+Result<Missing> confine(std::span<const PathBeneath> rules) {
     const auto version = static_cast<int>(syscall(SYS_landlock_create_ruleset, nullptr, 0, kCreateRulesetVersion));
     if (version < 1) {
         std::array<char, 128> buffer{};
@@ -67,13 +70,29 @@ Result<Missing> confine_files(std::optional<int> folder) {
     const UniqueFd ruleset(static_cast<int>(syscall(SYS_landlock_create_ruleset, &attributes, sizeof attributes, 0)));
     // A kernel before the network rights takes the longer structure as long as the rest is 0.
     if (!ruleset) return failed();
-    if (folder) {
-        const PathBeneath rule{kWorkingRights & attributes.handled_files, *folder};
+    for (PathBeneath rule : rules) {
+        rule.allowed &= attributes.handled_files;
+        if (rule.allowed == 0) continue;  // a build that leaves these rights to all
         if (syscall(SYS_landlock_add_rule, ruleset.get(), kPathBeneath, &rule, 0) != 0) return failed();
     }
     if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) return failed();
     if (syscall(SYS_landlock_restrict_self, ruleset.get(), 0) != 0) return failed();
     return Missing();
+}
+
+}  // namespace
+
+Result<Missing> confine_files(std::optional<int> folder) {
+    if (!folder) return confine({});
+    const PathBeneath rule{kWorkingRights, *folder};
+    return confine({&rule, 1});
+}
+
+Result<Missing> confine_files(std::span<const SharedFolder> folders) {
+    std::vector<PathBeneath> rules;
+    for (const SharedFolder& shared : folders)
+        rules.push_back({shared.read_only ? kReadShareRights : kWriteShareRights, shared.folder});
+    return confine(rules);
 }
 
 }  // namespace doppel::machine::sandbox

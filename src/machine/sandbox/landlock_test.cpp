@@ -8,6 +8,7 @@
 #include <sys/syscall.h>
 
 #include <cerrno>
+#include <filesystem>
 #include <fstream>
 
 #include "base/instrumented.h"
@@ -21,6 +22,7 @@ namespace {
 
 using testing::attempt_confined;
 using testing::Outcome;
+using testing::Walls;
 
 // Landlock alone: what it stops must not depend on the filter.
 class Landlock : public ::testing::Test {
@@ -122,6 +124,72 @@ TEST_F(Landlock, LetsNoOtherProcessBeSignalled) {
     const pid_t other = getpid();
     EXPECT_EQ(error_of([=] { return kill(other, 0); }), EPERM);
     EXPECT_EQ(error_of([] { return raise(SIGCONT); }), 0);
+}
+
+// Both walls, as a machine with shares has them: what a thread under a guest's control could still do.
+class SharedFolders : public Landlock {
+  protected:
+    void SetUp() override {
+        Landlock::SetUp();
+        if (IsSkipped()) return;
+        for (const char* name : {"shared", "read"}) {
+            ASSERT_EQ(mkdir((folder_ / name).c_str(), 0755), 0);
+            std::ofstream(folder_ / name / "inside") << "content";
+        }
+        shared_ = UniqueFd(open((folder_ / "shared").c_str(), O_RDONLY | O_DIRECTORY));
+        read_ = UniqueFd(open((folder_ / "read").c_str(), O_RDONLY | O_DIRECTORY));
+    }
+    int error_of(const std::function<long()>& attempt) {
+        const Walls walls{.permissions = {.shares = true, .shared_changes = true},
+                          .shared = {{shared_.get(), false}, {read_.get(), true}}};
+        const Outcome outcome = attempt_confined(walls, [&] { return attempt() < 0 ? errno : 0; });
+        EXPECT_EQ(outcome.signal, 0) << outcome.said;
+        return outcome.code;
+    }
+    std::filesystem::path path(const char* name) const { return folder_.path() / name; }
+
+    UniqueFd shared_, read_;
+};
+
+TEST_F(SharedFolders, AreServedBehindTheWalls) {
+    EXPECT_EQ(error_of([&] { return openat(shared_.get(), "inside", O_RDWR); }), 0);
+    EXPECT_EQ(error_of([&] { return openat(shared_.get(), "new", O_RDWR | O_CREAT, 0600); }), 0);
+    EXPECT_EQ(error_of([&] { return openat(shared_.get(), ".", O_RDWR | O_TMPFILE, 0600); }), 0);
+    EXPECT_EQ(error_of([&] { return mkdirat(shared_.get(), "folder", 0700); }), 0);
+    EXPECT_EQ(error_of([&] { return symlinkat("x", shared_.get(), "link"); }), 0);
+    EXPECT_EQ(error_of([&] { return renameat2(shared_.get(), "new", shared_.get(), "folder/new", 0); }),
+              version_ < 2 ? EXDEV : 0);
+    EXPECT_EQ(error_of([&] { return unlinkat(shared_.get(), "link", 0); }), 0);
+    EXPECT_EQ(error_of([&] { return openat(read_.get(), "inside", O_RDONLY); }), 0);
+}
+
+TEST_F(SharedFolders, AreAllThatCanBeOpenedOrChanged) {
+    for (const std::string& outside : {path("file").string(), std::string("/etc/passwd")}) {
+        EXPECT_EQ(error_of([&] { return openat(AT_FDCWD, outside.c_str(), O_WRONLY); }), EACCES);
+        const int expected = kInstrumented ? 0 : EACCES;  // such a build's runtime reads files
+        EXPECT_EQ(error_of([&] { return openat(AT_FDCWD, outside.c_str(), O_RDONLY); }), expected);
+    }
+    EXPECT_EQ(error_of([&] { return openat(shared_.get(), "../file", O_WRONLY); }), EACCES);
+    EXPECT_EQ(error_of([&] { return openat(shared_.get(), "../new", O_WRONLY | O_CREAT, 0600); }), EACCES);
+    EXPECT_EQ(error_of([&] { return unlinkat(shared_.get(), "../file", 0); }), EACCES);
+    EXPECT_NE(error_of([&] { return renameat2(shared_.get(), "inside", AT_FDCWD, path("out").c_str(), 0); }), 0);
+    EXPECT_NE(error_of([&] { return renameat2(AT_FDCWD, path("file").c_str(), shared_.get(), "in", 0); }), 0);
+    EXPECT_NE(error_of([&] { return linkat(AT_FDCWD, path("file").c_str(), shared_.get(), "in", 0); }), 0);
+    EXPECT_EQ(error_of([&] { return openat(read_.get(), "inside", O_WRONLY); }), EACCES);
+    EXPECT_EQ(error_of([&] { return openat(read_.get(), "new", O_WRONLY | O_CREAT, 0600); }), EACCES);
+    EXPECT_EQ(error_of([&] { return mkdirat(read_.get(), "new", 0700); }), EACCES);
+    EXPECT_EQ(error_of([&] { return unlinkat(read_.get(), "inside", 0); }), EACCES);
+}
+
+TEST_F(SharedFolders, AreOnlyReadWhereNothingIsToBeChanged) {
+    const Walls walls{.permissions = {.shares = true}, .shared = {{read_.get(), true}}};
+    const auto signal_of = [&](const std::function<long()>& attempt) {
+        return attempt_confined(walls, [&] { return attempt() < 0 ? errno : 0; }).signal;
+    };
+    EXPECT_EQ(signal_of([&] { return unlinkat(read_.get(), "inside", 0); }), SIGSYS);
+    EXPECT_EQ(signal_of([&] { return fchmod(read_.get(), 0777); }), SIGSYS);
+    EXPECT_EQ(signal_of([&] { return fchownat(AT_FDCWD, "/etc/passwd", 1, 1, 0); }), SIGSYS);
+    EXPECT_EQ(signal_of([&] { return syscall(SYS_mknodat, read_.get(), "x", S_IFCHR, 0); }), SIGSYS);
 }
 
 }  // namespace

@@ -10,6 +10,7 @@
 #pragma once
 
 #include <optional>
+#include <span>
 #include <string>
 
 #include "base/result.h"
@@ -23,6 +24,8 @@ struct Permissions {
     bool receive_descriptors = false;  // from a broker (socket_broker.h), over a socket that it holds
     bool terminal = false;             // the console is a terminal: its mode, its size, who is in the foreground
     bool disks = false;                // files that disks lie in, through a ring of io_uring or on threads
+    bool shares = false;               // folders that are served to the guest
+    bool shared_changes = false;       // and what it changes in them
     bool files = false;                // files by path, where confine_files leaves any
 };
 
@@ -34,6 +37,13 @@ using Missing = std::string;
 // from now on: call it while it is the only one. `folder`, a descriptor, is left: files in it and below can be read,
 // written, made, renamed and removed.
 Result<Missing> confine_files(std::optional<int> folder = std::nullopt);
+// The same, leaving folders that are served to a guest, and what is below them: to be read, and changed unless they are
+// `read_only`. No device, FIFO or socket can be made there, and nothing be executed.
+struct SharedFolder {
+    int folder;  // a descriptor
+    bool read_only;
+};
+Result<Missing> confine_files(std::span<const SharedFolder> folders);
 
 // For all threads of the process, which must have got as far as their own code. No thread can be started afterwards.
 // Also installs what prints the line, on top of handlers of SIGSYS that are there already; those get the signal next.

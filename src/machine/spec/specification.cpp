@@ -163,6 +163,23 @@ Result<> check_traces(const std::vector<TraceChoice>& traces) {
     return {};
 }
 
+Result<> check_shares(const Specification& s) {
+    if (s.shares.size() > kMaxShares)
+        return fail(Error::usage("--share", "is given more than " + std::to_string(kMaxShares) + " times"));
+    for (const ShareChoice& share : s.shares) {
+        DOPPEL_CHECK(check_share(share));
+        DOPPEL_CHECK(check_text("--share", share.path, kMaxPath));
+        const auto there = [&](const ShareChoice& other) { return &other != &share && other.guest == share.guest; };
+        if (!share.guest.empty() && std::ranges::any_of(s.shares, there))
+            return fail(Error::usage("--share", "two folders are for " + share.guest + " in the guest"));
+        if (share.guest == "/" && (s.kernel.empty() || !s.initrd.empty()))
+            return fail(Error::usage("--share",
+                                     "the guest's root can only be one when a kernel starts without an initrd",
+                                     "give --kernel and no --initrd, or another place than /"));
+    }
+    return {};
+}
+
 Result<> check_boot(const Specification& s) {
     if (s.kernel.empty() && s.firmware.empty() && s.code_flash.path.empty())
         return fail(
@@ -284,6 +301,7 @@ Result<> validate(const Specification& s) {
     DOPPEL_CHECK(check_flash(s));
     DOPPEL_CHECK(check_disks(s.disks));
     DOPPEL_CHECK(check_console(s.console));
+    DOPPEL_CHECK(check_shares(s));
     DOPPEL_CHECK(check_debugger(s.gdb));
     DOPPEL_CHECK(check_text("--agent", s.agent, kMaxSocketPath));
     DOPPEL_CHECK(check_text("--stats", s.statistics, kMaxPath));

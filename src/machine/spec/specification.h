@@ -11,6 +11,7 @@
 #include "base/result.h"
 #include "base/unique_fd.h"
 #include "machine/spec/disk_choice.h"
+#include "machine/spec/share_choice.h"
 #include "machine/spec/trace_choice.h"
 #include "translate/techniques.h"
 
@@ -75,6 +76,7 @@ struct Specification {
     FlashChoice variable_flash;     // only beside the other; its file is written to
     std::vector<DiskChoice> disks;  // at most kMaxDisks
     ConsoleChoice console;
+    std::vector<ShareChoice> shares;  // at most kMaxShares, each in another place of the guest
     std::string gdb;         // where a debugger connects: a port of 127.0.0.1, or a socket's path; empty: nowhere
     std::string agent;       // the socket for those who use the guest's agent; empty: none
     bool no_reboot = false;  // a guest's reboot ends the machine instead

@@ -113,6 +113,7 @@ Result<> take_member(const std::string& key, const Json& value, Specification& s
     if (key == "variable_flash") return take_word(value, "--flash", flash_choice, s.variable_flash);
     if (key == "console") return take_word(value, "--console", console_from, s.console);
     if (key == "agent") return take_word(value, "--agent", agent_from, s.agent);
+    if (key == "share") return take_list(value, "--share", share_from, s.shares);
     if (key == "gdb") return take(value, "--gdb", s.gdb);
     if (key == "no_reboot") return take(value, "--no-reboot", s.no_reboot);
     if (key == "sandbox") return take(value, "--sandbox", s.sandbox);
@@ -130,7 +131,8 @@ std::optional<Json> parse_flat_object(std::string_view text) {
     std::string key;
     const auto watch = [&](int depth, Json::parse_event_t event, Json& parsed) {
         if (event == Json::parse_event_t::key) flat = flat && seen.insert(key = parsed.get<std::string>()).second;
-        if (event == Json::parse_event_t::array_start && (depth != 1 || (key != "trace" && key != "disk")))
+        if (event == Json::parse_event_t::array_start &&
+            (depth != 1 || (key != "trace" && key != "disk" && key != "share")))
             flat = false;
         if (event == Json::parse_event_t::object_start && depth > 0) flat = false;
         return flat;
@@ -164,6 +166,7 @@ std::string to_json(const Specification& s) {
                 {"disk", texts_of(s.disks)},
                 {"console", text_of(s.console)},
                 {"agent", agent_text(s.agent)},
+                {"share", texts_of(s.shares)},
                 {"gdb", s.gdb},
                 {"no_reboot", s.no_reboot},
                 {"sandbox", s.sandbox},

@@ -35,6 +35,7 @@ Specification with_everything() {
     s.variable_flash = {"vars.fd", false};
     s.disks = {{.path = "a,b \xc3\xa9", .format = DiskFormat::kQcow2, .snapshot = true, .serial = "1"},
                {.path = "d", .read_only = true, .requests = {5, 6}, .bytes = {uint64_t{1} << 40, 0}}};
+    s.shares = {{"/srv/a:/b,ro", "/mnt", true, false}, {"tree", "", false, true}};
     s.no_reboot = true;
     s.virtio = VirtioTransport::kMmio;
     s.vsock = {"a,cid=b", 7};
@@ -130,6 +131,11 @@ TEST(Specification, StartsWhatIsInFlash) {
     EXPECT_EQ(changed([](auto& s) { s.variable_flash.path = "vars.fd"; }), "--flash");
     EXPECT_EQ(changed([](auto& s) { s.code_flash.read_only = true; }), "--flash");
     EXPECT_EQ(changed([](auto& s) { s.code_flash.path = std::string(5000, 'x'); }), "--flash");
+    EXPECT_EQ(changed([](auto& s) { s.shares = {{"a", "/"}}; }), "accepted");
+    EXPECT_EQ(changed([](auto& s) { s.shares = {{"a", "/"}}, s.initrd = "initrd"; }), "--share");
+    EXPECT_EQ(changed([](auto& s) { s.shares = {{"a", "/mnt"}, {"b", "/mnt"}}; }), "--share");
+    EXPECT_EQ(changed([](auto& s) { s.shares.assign(kMaxShares + 1, {"a"}); }), "--share");
+    EXPECT_EQ(changed([](auto& s) { s.shares = {{std::string(5000, 'x')}}; }), "--share");
 }
 
 TEST(Specification, ReadsEachFlash) {
