@@ -75,7 +75,7 @@ def test_a_guest_and_its_host_read_what_the_other_wrote():
             check((found.st_nlink, stat.S_IMODE(found.st_mode)) == (2, 0o640), "links and mode", found)
             (shared / "d" / "moved").rename(shared / "back")
             time.sleep(1.1)
-            check(machine.ask("ls /mnt/d; ls /mnt") == "back\nd\nhost\nlinked", "names")
+            check(machine.ask("ls -1 /mnt/d; ls -1 /mnt") == "back\nd\nhost\nlinked", "names")
 
 
 def test_programs_find_a_whole_file_system_on_a_share():
@@ -166,7 +166,7 @@ def test_a_snapshot_takes_changes_and_leaves_the_folder_as_it_is():
             check(len(os.listdir(temporary)) == 1, os.listdir(temporary))
             machine.ask("cd /mnt && rm -r tree/folder1 && echo changed > tree/folder2/deeper2/file-2 && mkdir in && mv work in")
             check(machine.ask("cd /mnt/in && mkdir x && cd x && ../work").endswith("the work is done"), "work")
-            check(machine.ask("cat /mnt/tree/folder2/deeper2/file-2; ls /mnt; ls /mnt/tree | grep -c folder") ==
+            check(machine.ask("cat /mnt/tree/folder2/deeper2/file-2; ls -1 /mnt; ls -1 /mnt/tree | grep -c folder") ==
                   "changed\nin\ntree\n36", "what the guest sees")
             machine.process.kill()
             machine.process.wait()

@@ -119,8 +119,20 @@ void FsDevice::run(std::unique_ptr<Request> request, uint64_t session) {
     }
     idle_.notify_all();
     if (!Workers::here()) return;
-    std::lock_guard guard(transport().device_lock());
-    push_finished();
+    // Who holds the lock may wait for requests that are behind this one: a worker never waits for it.
+    const std::unique_lock guard(transport().device_lock(), std::try_to_lock);
+    if (guard) {
+        push_finished();
+    } else {
+        push_soon();
+    }
+}
+
+void FsDevice::push_soon() {
+    transport().loop().post([this] {
+        std::lock_guard guard(transport().device_lock());
+        push_finished();
+    });
 }
 
 void FsDevice::finished(Finished finished) {
@@ -128,11 +140,7 @@ void FsDevice::finished(Finished finished) {
         std::lock_guard guard(lock_);
         finished_.push_back(std::move(finished));
     }
-    if (Workers::here()) return;  // and pushes it when it is through
-    transport().loop().post([this] {
-        std::lock_guard guard(transport().device_lock());
-        push_finished();
-    });
+    if (!Workers::here()) push_soon();  // a worker pushes it when it is through
 }
 
 void FsDevice::push_finished() {

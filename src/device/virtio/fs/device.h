@@ -57,6 +57,7 @@ class FsDevice final : public VirtioDevice {
     void run(std::unique_ptr<Request> request, uint64_t session);
     void finished(Finished finished);
     void push_finished();  // with the transport's lock
+    void push_soon();      // on the loop's thread
     void wait_until_idle() const;
 
     std::vector<uint16_t> queue_sizes_;
