@@ -22,7 +22,7 @@ MODULES = ("json", "re", "struct", "math", "decimal")  # of python's own tests
 PATIENCE = 3400  # seconds: the interpreter needs a fortieth of a processor's speed
 MEMORY = "2G"    # the initramfs, twice while it is unpacked
 LEVELS = 5       # of optimisation, in debian_guest/init
-TESTS_AT_LEAST = {"json": 150, "re": 100, "struct": 30, "math": 60, "decimal": 400}
+TESTS_AT_LEAST = {"json": 150, "re": 100, "struct": 30, "math": 60, "decimal": 300}
 
 
 def skip_without_translator():
