@@ -40,12 +40,12 @@ int main(uint64_t hart) {
     csr_set(mstatus, MSTATUS_MIE);
     uint64_t counted = run_loop(kTurns, &area[6]);
     csr_clear(mstatus, MSTATUS_MIE);
-    // Of the two reads one is counted. An interrupt after the second read is none of the loop's, so it may be one less.
+    // Of the two reads one is counted. An interrupt before the first and one after the second are none of the loop's.
     uint64_t handler = (uint64_t)(on_timer_end - on_timer);
     uint64_t turn = (uint64_t)(body_end - body) + (uint64_t)(callee_end - callee);
     uint64_t interrupts = (counted - 1 - kTurns * turn) / handler;
     expect_equal(counted, 1 + kTurns * turn + interrupts * handler);
-    expect(interrupts == area[2] || interrupts + 1 == area[2]);
+    expect(interrupts <= area[2] && area[2] <= interrupts + 2);
     expect(area[2] > 10);
     return 0;
 }
