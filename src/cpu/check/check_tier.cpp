@@ -39,9 +39,9 @@ class UndoLog {
 
 void compare_page(const ShadowMemory::Page& page, std::vector<MemoryDifference>& found) {
     constexpr size_t kWord = sizeof(uint64_t), kEnough = 32;
-    if (page.written == page.interpreted) return;
+    if (std::memcmp(page.written.data(), page.memory, page.written.size()) == 0) return;
     for (size_t at = 0; at < page.written.size() && found.size() < kEnough; at += kWord) {
-        auto interpreted = load_le<uint64_t>(&page.interpreted[at]);
+        auto interpreted = load_le<uint64_t>(page.memory + at);
         auto translated = load_le<uint64_t>(&page.written[at]);
         if (interpreted == translated) continue;
         found.push_back({page.physical + at, load_le<uint64_t>(&page.before[at]), interpreted, translated});
@@ -138,10 +138,7 @@ std::optional<Difference> CheckTier::compare(const CodePlace& place) {
     if (done.missed) only_interpreted = shadow_.take_written_by_interpreter_alone();
     bool agree =
         done.whole && memory.empty() && only_interpreted.empty() && same_but_float_status(hart_, outcome_.after);
-    if (agree && float_status_agrees()) {
-        shadow_.commit();
-        return std::nullopt;
-    }
+    if (agree && float_status_agrees()) return std::nullopt;
     Difference found{.blocks = {place},
                      .limit = outcome_.limit,
                      .instructions = static_cast<uint64_t>(outcome_.executed),
@@ -163,6 +160,7 @@ std::optional<Difference> CheckTier::confirm(const CodePlace& start, const Diffe
     constexpr size_t kBlocksToTell = 16;
     auto count = static_cast<int64_t>(first.instructions);
     UndoLog undo;
+    undo.add(shadow_);
     auto go_back = [&] {
         undo.apply();
         first.before.put(hart_);
@@ -226,7 +224,8 @@ bool CheckTier::fill(uint64_t va, unsigned bytes, bool writes) {
         // A walk that changes page tables must happen when the instruction does, and once: it is the interpreter's.
         if ((hart_.csr.menvcfg & isa::riscv::envcfg::kAdue) != 0 || !host_.fill(va, bytes, writes)) return false;
     }
-    return shadow_.map(va, entry, writes);
+    shadow_.map(va, entry, writes);
+    return true;
 }
 
 void CheckTier::drop_code_writes() {

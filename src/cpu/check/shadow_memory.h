@@ -1,9 +1,8 @@
-// Guest memory for two runs over the same state: private copies of the pages that translated code uses, two of each.
+// Guest memory for a run of translated code that is not to count: private copies of the pages that it uses.
 //
-// Two soft TLBs hold the same pages: that of translated code leads to one copy, that of the interpreter, which runs
-// afterwards, to the other. So both see memory as it was at the same moment, whatever a device writes meanwhile; when
-// they agree, `commit` writes to memory what the interpreter changed. Pages that are read are copied too, because
-// translated code keeps a page's place for accesses that come later.
+// Two soft TLBs hold the same pages: that of translated code leads to the copies, that of the interpreter, which runs
+// afterwards, to memory. Pages that are read are copied too, because translated code keeps a page's place for accesses
+// that come later.
 #pragma once
 
 #include <array>
@@ -21,9 +20,8 @@ class ShadowMemory {
   public:
     using Bytes = std::array<uint8_t, isa::riscv::kPageBytes>;
     struct alignas(64) Page {
-        Bytes written;      // by translated code
-        Bytes interpreted;  // by the interpreter
-        Bytes before;       // if is_writable
+        Bytes written;  // by translated code
+        Bytes before;   // if is_writable
         uint8_t* memory = nullptr;
         uint64_t physical = 0;
         bool is_writable = false;
@@ -36,9 +34,8 @@ class ShadowMemory {
     void clear();
     // Forgets addresses alone.
     void drop_addresses();
-    // Lets both reach the page of `va` as `entry`, which names memory, permits. False: another page is in its slot, and
-    // the interpreter would find memory itself for the one that gives way.
-    bool map(uint64_t va, const interpret::TlbEntry& entry, bool writes);
+    // Lets translated code reach the page of `va` as `entry`, which names memory, permits.
+    void map(uint64_t va, const interpret::TlbEntry& entry, bool writes);
 
     // f(page), for those that were mapped for writing.
     template <class F>
@@ -47,8 +44,6 @@ class ShadowMemory {
             if (pages_[i]->is_writable) f(std::as_const(*pages_[i]));
         }
     }
-
-    void commit() const;
 
     // The guest physical addresses of pages that the interpreter has made write entries for, and translated code has
     // not. The interpreter's soft TLB is empty then.

@@ -122,8 +122,7 @@ void Tier::select_jumps() {
 
 void Tier::context_changed(uint32_t context) {
     CodeMode now = mode();
-    // By the interpreter they are zeroed in memory itself, which could not be compared.
-    state_.zeroes_blocks = isa::riscv::zeroes_cache_blocks(hart_) && !host_.undoes() ? 1 : 0;
+    state_.zeroes_blocks = isa::riscv::zeroes_cache_blocks(hart_) ? 1 : 0;
     if (context == context_ && now == mode_) return;
     changed_ = true;
     context_ = context;
