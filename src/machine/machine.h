@@ -109,6 +109,7 @@ class Machine {
     UniqueFd signals_;
     std::unique_ptr<Console> console_;
     std::unique_ptr<agent::PortPipe> agent_pipe_;
+    std::unique_ptr<device::virtio::VirtioDevice> unplugged_port_;  // the agent's, where it is not to be had
     device::Bus bus_;
     std::unique_ptr<cpu::Engine> engine_;
     std::unique_ptr<trace::Traces> traces_;
