@@ -199,6 +199,8 @@ TEST_F(SessionTest, PutsAFileWholeOrNotAtAll) {
 
     open(1, Service::kPut, PutRequest{.path = path});
     say_text(1, "half of a new one");
+    for (int i = 0; i < 10000 && folder.count() < 2; i++) usleep(1000);
+    ASSERT_EQ(folder.count(), 2u) << "the new one is beside the old one until it is whole";
     say(FrameType::kClose, 0, 1);
     EXPECT_EQ(result_of(1).status, Status::kClosed);
     host.reset();  // the agent ends; so do its workers

@@ -2,7 +2,6 @@
 
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -15,23 +14,23 @@ namespace {
 
 static_assert(kMaxSocketPath + 1 == sizeof(sockaddr_un::sun_path));
 
-sockaddr_un address_of(const std::string& path) {
-    sockaddr_un address{};
-    address.sun_family = AF_UNIX;
-    std::memcpy(address.sun_path, path.data(), std::min(path.size(), kMaxSocketPath));
-    return address;
-}
-
 bool is_dead_socket(const std::string& path) {
     struct stat status {};
     if (lstat(path.c_str(), &status) != 0 || !S_ISSOCK(status.st_mode)) return false;
     UniqueFd probe(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
-    const sockaddr_un address = address_of(path);
+    const sockaddr_un address = unix_socket_address(path);
     return connect(probe.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0 &&
            errno == ECONNREFUSED;
 }
 
 }  // namespace
+
+sockaddr_un unix_socket_address(const std::filesystem::path& path) {
+    sockaddr_un address{};
+    address.sun_family = AF_UNIX;
+    std::memcpy(address.sun_path, path.c_str(), std::min(path.native().size(), kMaxSocketPath));
+    return address;
+}
 
 Result<UniqueFd> listen_on_unix_socket(const std::filesystem::path& path, std::string_view purpose) {
     const std::string& name = path.native();
@@ -41,7 +40,7 @@ Result<UniqueFd> listen_on_unix_socket(const std::filesystem::path& path, std::s
     // The file takes the mode of the socket when it is made: it is never open to others, not even for a moment.
     if (!listener || fchmod(listener.get(), 0600) != 0) return failed(errno);
     if (is_dead_socket(name)) unlink(name.c_str());
-    const sockaddr_un address = address_of(name);
+    const sockaddr_un address = unix_socket_address(name);
     if (bind(listener.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0 ||
         listen(listener.get(), 1) != 0) {
         return failed(errno);

@@ -1,6 +1,8 @@
 // Unix stream sockets that have a path.
 #pragma once
 
+#include <sys/un.h>
+
 #include <filesystem>
 #include <string_view>
 
@@ -11,6 +13,9 @@ namespace doppel {
 
 // The longest path of a socket, in bytes: sockaddr_un::sun_path without its NUL.
 inline constexpr size_t kMaxSocketPath = 107;
+
+// The address of `path`, of which kMaxSocketPath bytes count.
+sockaddr_un unix_socket_address(const std::filesystem::path& path);
 
 // A socket at `path` that listens, non-blocking, which only its owner may connect to (mode 0600). One of that name that
 // nobody listens on any more, as a killed process leaves it, is replaced; anything else there is an error. `purpose`

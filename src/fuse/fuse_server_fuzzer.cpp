@@ -8,6 +8,7 @@
 #include <filesystem>
 #include <memory>
 
+#include "base/fuzz_folder.h"
 #include "fuse/server.h"
 
 namespace {
@@ -19,9 +20,7 @@ namespace fs = std::filesystem;
 class Folder {
   public:
     Folder() {
-        std::string name = (fs::temp_directory_path() / "doppel-fuzz-XXXXXX").string();
-        if (mkdtemp(name.data()) == nullptr) std::abort();
-        outside_ = name;
+        outside_ = doppel::make_fuzz_folder();
         fs::create_directory(path());
         const rlimit small{1 << 20, 1 << 20};  // no input fills the disk
         setrlimit(RLIMIT_FSIZE, &small);

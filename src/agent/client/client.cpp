@@ -4,7 +4,6 @@
 #include <poll.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 
 #include <algorithm>
 #include <array>
@@ -15,17 +14,13 @@
 
 #include "agent/client/transfer.h"
 #include "base/entropy.h"
+#include "base/unix_socket.h"
 
 namespace doppel::agent::client {
 
 namespace {
 
-constexpr const char* kPurpose = "ask the guest's agent";
-
-Error broken(int error) {
-    if (error != 0) return Error::system(kPurpose, "the machine", error);
-    return {kPurpose, "the machine", "it closed the connection", ""};
-}
+constexpr const char* kConnect = "connect to the agent";
 
 // What is left of `patience` milliseconds, for poll; -1: without end.
 class Deadline {
@@ -47,12 +42,8 @@ class Deadline {
 }  // namespace
 
 Result<Client> Client::connect(const std::filesystem::path& path, int patience) {
-    sockaddr_un address{};
-    address.sun_family = AF_UNIX;
-    if (path.native().size() >= sizeof address.sun_path) {
-        return fail(Error::system("connect to the agent", path, ENAMETOOLONG));
-    }
-    path.native().copy(address.sun_path, sizeof address.sun_path - 1);
+    if (path.native().size() > kMaxSocketPath) return fail(Error::system(kConnect, path, ENAMETOOLONG));
+    const sockaddr_un address = unix_socket_address(path);
     UniqueFd socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
     const Deadline deadline(patience);
     // A blocking connect waits for its turn; the send timeout is what ends it (socket(7)).
@@ -61,9 +52,9 @@ Result<Client> Client::connect(const std::filesystem::path& path, int patience) 
         setsockopt(socket.get(), SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit);
     }
     if (!socket || ::connect(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) {
-        return fail(Error::system("connect to the agent", path, errno == EAGAIN ? ETIMEDOUT : errno));
+        return fail(Error::system(kConnect, path, errno == EAGAIN ? ETIMEDOUT : errno));
     }
-    if (fcntl(socket.get(), F_SETFL, O_NONBLOCK) != 0) return fail(broken(errno));
+    if (fcntl(socket.get(), F_SETFL, O_NONBLOCK) != 0) return fail(connection_broke(errno));
     Client client(std::move(socket));
     DOPPEL_CHECK(client.greet(deadline.left()));
     return client;
@@ -72,12 +63,12 @@ Result<Client> Client::connect(const std::filesystem::path& path, int patience) 
 Result<> Client::greet(int patience) {
     Hello hello;
     std::array<uint8_t, sizeof hello.session> raw{};
-    if (!host_entropy(raw)) return fail(broken(EIO));
+    if (!host_entropy(raw)) return fail(connection_broke(EIO));
     std::memcpy(&hello.session, raw.data(), raw.size());
     Bytes bytes;
     append_hello(bytes, hello);
     if (::send(socket_.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL) != static_cast<ssize_t>(bytes.size())) {
-        return fail(broken(errno));
+        return fail(connection_broke(errno));
     }
     const Deadline deadline(patience);
     while (true) {
@@ -100,7 +91,7 @@ Result<> Client::greet(int patience) {
         std::array<uint8_t, kMaxFrame> piece;
         const ssize_t got = ::read(socket_.get(), piece.data(), piece.size());
         if (got < 0 && (errno == EAGAIN || errno == EINTR)) continue;
-        if (got <= 0) return fail(broken(got < 0 ? errno : 0));
+        if (got <= 0) return fail(connection_broke(got < 0 ? errno : 0));
         reader_.feed({piece.data(), static_cast<size_t>(got)});
     }
 }

@@ -27,16 +27,16 @@ size_t step_of(int fd) {
     return file ? size_t{256} << 10 : size_t{PIPE_BUF};
 }
 
-Error connection_broke(int error) {
-    if (error != 0) return Error::system("ask the guest's agent", "the machine", error);
-    return {"ask the guest's agent", "the machine", "it ended", ""};
-}
-
 bool would_block() {
     return errno == EAGAIN || errno == EINTR;
 }
 
 }  // namespace
+
+Error connection_broke(int error) {
+    if (error != 0) return Error::system(kPurpose, "the machine", error);
+    return {kPurpose, "the machine", "it closed the connection", ""};
+}
 
 Transfer::Transfer(int socket, FrameReader& reader, uint32_t channel, const Streams& streams)
     : socket_(socket),
@@ -118,7 +118,7 @@ Result<> Transfer::take(const Frame& frame) {
     } else if (frame.type == FrameType::kInfo) {
         if (streams_.info) streams_.info(Bytes(frame.payload.begin(), frame.payload.end()));
     } else if (frame.type == FrameType::kCredit) {
-        if (frame.payload.size() == sizeof(uint32_t)) to_agent_ += load_le<uint32_t>(frame.payload.data());
+        return take_credit(frame.payload);
     } else if (frame.type == FrameType::kData) {
         if (frame.payload.size() > from_agent_) return fail(connection_broke(EPROTO));
         from_agent_ -= static_cast<uint32_t>(frame.payload.size());
@@ -132,8 +132,16 @@ Result<> Transfer::take(const Frame& frame) {
     return {};
 }
 
+Result<> Transfer::take_credit(std::span<const uint8_t> payload) {
+    if (payload.size() != sizeof(uint32_t)) return fail(connection_broke(EPROTO));
+    const auto more = load_le<uint32_t>(payload.data());
+    if (more > kMaxWindow - to_agent_) return fail(connection_broke(EPROTO));
+    to_agent_ += more;
+    return {};
+}
+
 Result<> Transfer::read_input() {
-    static std::array<uint8_t, kMaxPayload> piece;
+    std::array<uint8_t, kMaxPayload> piece;
     const ssize_t got = ::read(streams_.input, piece.data(), std::min<size_t>(piece.size(), to_agent_));
     if (got < 0 && would_block()) return {};
     if (got < 0) return fail(Error::system("read", "the input", errno));

@@ -11,6 +11,11 @@
 
 namespace doppel::agent::client {
 
+inline constexpr const char* kPurpose = "ask the guest's agent";  // of errors
+
+// What a connection's end means; `error` 0: the machine closed it.
+Error connection_broke(int error);
+
 class Transfer {
   public:
     Transfer(int socket, FrameReader& reader, uint32_t channel, const Streams& streams);
@@ -32,6 +37,7 @@ class Transfer {
     Result<> read_input();
     Result<> write_sink(Sink& sink);
     Result<> take(const Frame& frame);
+    Result<> take_credit(std::span<const uint8_t> payload);
     void take_control();
     void give_credit(size_t bytes);
     void send(FrameType type, uint8_t stream, std::span<const uint8_t> payload);

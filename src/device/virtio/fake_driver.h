@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "base/event_loop.h"
+#include "device/device_testing.h"
 #include "device/pci/testing.h"
 #include "device/virtio/mmio_transport.h"
 #include "device/virtio/pci_transport.h"
@@ -57,6 +58,13 @@ struct FakeMachine {
     // Until the I/O thread would sleep: a device that stays within its share of time needs several rounds.
     void settle() {
         for (int i = 0; i < 100; i++) loop->run_ready();
+    }
+    // Takes the memory and the devices' state of `other`, which stays as it is: a machine restored from it.
+    Result<> restore_from(const FakeMachine& other) {
+        std::vector<uint8_t> ram(kFakeRamSize);
+        mapped = mapped && other.memory.read(kFakeRam, ram) && memory.write(kFakeRam, ram);
+        for (size_t i = 0; i < mmio.size(); i++) DOPPEL_CHECK(restore(*mmio[i], saved(*other.mmio.at(i))));
+        return restore(pci.host, saved(other.pci.host));
     }
     template <class T>
     T get(uint64_t address) const {

@@ -2,41 +2,24 @@
 
 #include <gtest/gtest.h>
 
-#include "device/virtio/echo_device.h"
-#include "device/virtio/fake_driver.h"
+#include "device/virtio/echo_fixture.h"
 
 namespace doppel::device::virtio {
 namespace {
 
 constexpr unsigned kSlot = 2;
-constexpr uint64_t kData = kFakeRam + 0x40000;
 constexpr uint8_t kNeedsReset = VIRTIO_CONFIG_S_NEEDS_RESET;
 constexpr uint8_t kQueueCause = 1, kConfigCause = 2;
 
-struct Fixture {
-    Fixture() : machine(FakeTransport::kMmio), driver(machine, kSlot) {
-        auto device = std::make_unique<EchoDevice>();
-        echo = device.get();
-        machine.add(kSlot, std::move(device));
-    }
-    void start(uint64_t features = 0, uint16_t size = 16) {
-        auto started = driver.start(features, size);
-        ASSERT_TRUE(machine.mapped && started.has_value());
-        ring = *started;
-    }
-    // A request of four letters, from `head` on.
+struct Fixture : EchoFixture {
+    Fixture() : EchoFixture(kSlot, FakeTransport::kMmio) {}
+    // And lets the machine answer.
     void submit(uint16_t head) {
-        machine.put<uint32_t>(kData + head * 16, 0x64636261);
-        driver.submit(ring, head, {{kData + head * 16u, 4}, {kData + head * 16u + 8, 4, kWrite}});
+        EchoFixture::submit(head);
         driver.kick(ring);
         machine.settle();
     }
     MmioTransport& transport() { return *machine.mmio[0]; }
-
-    FakeMachine machine;
-    FakeDriver driver;
-    EchoDevice* echo;
-    FakeDriver::Ring ring;
 };
 
 TEST(MmioTransport, SaysWhatItIs) {
@@ -63,7 +46,7 @@ TEST(MmioTransport, CarriesRequestsAndInterruptsUntilAcknowledged) {
     EXPECT_EQ(f.echo->active_features, kOwnFeature | kEventIndexFeature | kVersion1Feature);
     f.submit(0);
     EXPECT_EQ(f.driver.take(f.ring), (FakeDriver::Used{0, 4}));
-    EXPECT_EQ(f.machine.get<uint32_t>(kData + 8), 0x44434241u);
+    EXPECT_EQ(f.machine.get<uint32_t>(kEchoData + 8), 0x44434241u);
     EXPECT_TRUE(f.driver.interrupt());
     f.driver.put(VIRTIO_MMIO_INTERRUPT_ACK, kConfigCause);
     EXPECT_TRUE(f.driver.interrupt()) << "that was not it";
@@ -140,7 +123,7 @@ TEST(MmioTransport, AResetDropsWhatIsUnderWay) {
     Fixture f;
     f.start();
     f.submit(0);
-    f.driver.submit(f.ring, 2, {{kData, 4}, {kData + 8, 4, kWrite}});
+    f.driver.submit(f.ring, 2, {{kEchoData, 4}, {kEchoData + 8, 4, kWrite}});
     f.echo->hold(0);
     f.driver.set_status(0);
     EXPECT_EQ(f.driver.status(), 0);
@@ -157,13 +140,11 @@ TEST(MmioTransport, GoesOnInARestoredMachine) {
     Fixture before;
     before.start();
     before.submit(0);
-    before.driver.submit(before.ring, 2, {{kData, 4}, {kData + 8, 4, kWrite}});
+    before.driver.submit(before.ring, 2, {{kEchoData, 4}, {kEchoData + 8, 4, kWrite}});
     before.driver.kick(before.ring);  // and it is not processed any more
 
     Fixture after;
-    std::vector<uint8_t> bytes(kFakeRamSize);
-    ASSERT_TRUE(before.machine.memory.read(kFakeRam, bytes) && after.machine.memory.write(kFakeRam, bytes));
-    ASSERT_TRUE(restore(after.transport(), saved(before.transport())).has_value());
+    ASSERT_TRUE(after.machine.restore_from(before.machine).has_value());
     EXPECT_TRUE(after.driver.interrupt()) << "that of the first request";
     before.driver.move_to(after.machine);
     after.machine.settle();

@@ -5,38 +5,16 @@
 #include <algorithm>
 #include <thread>
 
-#include "device/virtio/echo_device.h"
-#include "device/virtio/fake_driver.h"
+#include "device/virtio/echo_fixture.h"
 
 namespace doppel::device::virtio {
 namespace {
 
 constexpr unsigned kSlot = 2;
-constexpr uint64_t kData = kFakeRam + 0x40000;
 constexpr uint8_t kNeedsReset = VIRTIO_CONFIG_S_NEEDS_RESET;
 
-struct Fixture {
-    explicit Fixture(MsiSink* messages = nullptr) : machine(messages), driver(machine, kSlot) {
-        auto device = std::make_unique<EchoDevice>();
-        echo = device.get();
-        machine.add(kSlot, std::move(device));
-    }
-    void start(uint64_t features = 0, uint16_t size = 16) {
-        auto started = driver.start(features, size);
-        ASSERT_TRUE(machine.mapped && started.has_value());
-        ring = *started;
-    }
-    // A request of four letters, from `head` on.
-    void submit(uint16_t head, uint32_t letters = 0x64636261) {
-        machine.put<uint32_t>(kData + head * 16, letters);
-        driver.submit(ring, head, {{kData + head * 16u, 4}, {kData + head * 16u + 8, 4, kWrite}});
-    }
-    uint32_t answer(uint16_t head) { return machine.get<uint32_t>(kData + head * 16 + 8); }
-
-    FakeMachine machine;
-    FakeDriver driver;
-    EchoDevice* echo;
-    FakeDriver::Ring ring;
+struct Fixture : EchoFixture {
+    explicit Fixture(MsiSink* messages = nullptr) : EchoFixture(kSlot, FakeTransport::kPci, messages) {}
 };
 
 TEST(PciTransport, IsAModernVirtioFunction) {
@@ -368,12 +346,6 @@ TEST(PciTransport, MayGoWhileAMessageOfItsIsInTheLoop) {
     loop->run_ready();
 }
 
-void copy_memory(FakeMachine& from, FakeMachine& to) {
-    std::vector<uint8_t> bytes(kFakeRamSize);
-    ASSERT_TRUE(from.memory.read(kFakeRam, bytes));
-    ASSERT_TRUE(to.memory.write(kFakeRam, bytes));
-}
-
 TEST(PciTransport, GoesOnInARestoredMachineWithWhatWasPending) {
     for (uint64_t features : {uint64_t{0}, kEventIndexFeature}) {
         Fixture before;
@@ -387,9 +359,8 @@ TEST(PciTransport, GoesOnInARestoredMachineWithWhatWasPending) {
         before.driver.kick(before.ring);
 
         Fixture after;
-        copy_memory(before.machine, after.machine);
-        auto state = saved(before.machine.pci.host);
-        ASSERT_TRUE(restore(after.machine.pci.host, state).has_value());
+        const auto state = saved(before.machine.pci.host);
+        ASSERT_TRUE(after.machine.restore_from(before.machine).has_value());
         EXPECT_EQ(saved(after.machine.pci.host), state);
         EXPECT_TRUE(after.driver.discover() && after.driver.interrupt());
         EXPECT_EQ(after.driver.isr(), 1);

@@ -3,7 +3,6 @@
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include <array>
@@ -19,8 +18,8 @@ namespace {
 
 // A path in its own memory: the other process makes none.
 struct Beside {
-    sockaddr_un address{};
-    size_t length = 0;  // of the path without its port
+    sockaddr_un address;
+    size_t length;  // of the path without its port
 };
 
 // At once or not at all: a listener whose queue is full is as good as none.
@@ -88,11 +87,8 @@ struct Message {
 
 Result<std::unique_ptr<SocketBroker>> SocketBroker::start(const std::filesystem::path& path) {
     const auto failed = [&](int error) { return fail(Error::system("prepare sockets", path.string(), error)); };
-    Beside beside;
-    beside.address.sun_family = AF_UNIX;
-    beside.length = path.native().size();
+    const Beside beside{unix_socket_address(path), path.native().size()};
     if (beside.length > kMaxSocketPath - kSuffix) return failed(ENAMETOOLONG);
-    std::memcpy(beside.address.sun_path, path.c_str(), beside.length);
     std::array<int, 2> ends{};
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends.data()) != 0) return failed(errno);
     UniqueFd ours(ends[0]);

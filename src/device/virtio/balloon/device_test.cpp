@@ -214,9 +214,7 @@ TEST(VirtioBalloon, GoesOnInARestoredMachine) {
     EXPECT_EQ(before.ask(kStatistics, {{kData, 10}}), std::nullopt);
 
     Fixture after;
-    std::vector<uint8_t> bytes(kFakeRamSize);
-    ASSERT_TRUE(before.machine.memory.read(kFakeRam, bytes) && after.machine.memory.write(kFakeRam, bytes));
-    ASSERT_TRUE(restore(after.machine.pci.host, saved(before.machine.pci.host)).has_value());
+    ASSERT_TRUE(after.machine.restore_from(before.machine).has_value());
     after.machine.settle();
     EXPECT_EQ(after.device->target(), 7 * kPage);
     EXPECT_EQ(after.device->actual(), 2 * kPage);

@@ -291,9 +291,7 @@ TEST(VirtioBlock, AnswersInARestoredMachineWhatWasAskedBefore) {
     EXPECT_EQ(before.run(), std::nullopt);
 
     DiskFixture after;
-    std::vector<uint8_t> bytes(kFakeRamSize);
-    ASSERT_TRUE(before.machine.memory.read(kFakeRam, bytes) && after.machine.memory.write(kFakeRam, bytes));
-    ASSERT_TRUE(restore(after.machine.pci.host, saved(before.machine.pci.host)).has_value());
+    ASSERT_TRUE(after.machine.restore_from(before.machine).has_value());
     after.machine.settle();
     EXPECT_EQ(after.driver.take(before.ring), (FakeDriver::Used{4, 513}));
     EXPECT_TRUE(is_disk_content(after, kDataAt, 1, 512));

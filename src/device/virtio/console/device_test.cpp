@@ -246,9 +246,7 @@ TEST(VirtioConsole, GoesOnInARestoredMachineInTheMiddleOfABuffer) {
     before.machine.settle();
 
     Fixture after;
-    std::vector<uint8_t> memory(kFakeRamSize);
-    ASSERT_TRUE(before.machine.memory.read(kFakeRam, memory) && after.machine.memory.write(kFakeRam, memory));
-    ASSERT_TRUE(restore(after.machine.pci.host, saved(before.machine.pci.host)).has_value());
+    ASSERT_TRUE(after.machine.restore_from(before.machine).has_value());
     after.machine.settle();
     EXPECT_THAT(after.backend.openings, ElementsAre(true));
     EXPECT_EQ(after.backend.got, " done");

@@ -203,11 +203,8 @@ TEST(VirtioFs, AnswersInARestoredMachineWhoWaited) {
     TemporaryFolder folder;
     Locked before(folder, 1);
     before.machine.settle();
-    const auto document = saved(before.machine.pci.host);
     Fixture after(folder, 1);
-    std::vector<uint8_t> bytes(kFakeRamSize);
-    ASSERT_TRUE(before.machine.memory.read(kFakeRam, bytes) && after.machine.memory.write(kFakeRam, bytes));
-    ASSERT_TRUE(restore(after.machine.pci.host, document).has_value());
+    ASSERT_TRUE(after.machine.restore_from(before.machine).has_value());
     ASSERT_EQ(flock(before.host.get(), LOCK_UN), 0);
     before.driver.set_status(0);  // or its own waiters got the lock
     after.driver = before.driver;

@@ -2,9 +2,9 @@
 // only read, so that inputs stay independent of each other.
 #include <fcntl.h>
 
-#include <cstdlib>
 #include <filesystem>
 
+#include "base/fuzz_folder.h"
 #include "device/virtio/fs/device.h"
 #include "device/virtio/virtio_fuzzing.h"
 
@@ -12,8 +12,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     using namespace doppel;
     using device::virtio::fs::FsDevice;
     static const UniqueFd folder = [] {
-        std::string name = (std::filesystem::temp_directory_path() / "doppel-fuzz-XXXXXX").string();
-        if (mkdtemp(name.data()) == nullptr) std::abort();
+        const auto name = make_fuzz_folder();
         UniqueFd opened(open(name.c_str(), O_RDONLY | O_DIRECTORY));
         std::filesystem::remove(name);
         return opened;

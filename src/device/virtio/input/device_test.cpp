@@ -135,9 +135,7 @@ TEST(VirtioInput, APressThatNoBufferTookArrivesInTheRestoredMachine) {
     before.select(VIRTIO_INPUT_CFG_EV_BITS, EV_KEY);
 
     Fixture after;
-    std::vector<uint8_t> bytes(kFakeRamSize);
-    ASSERT_TRUE(before.machine.memory.read(kFakeRam, bytes) && after.machine.memory.write(kFakeRam, bytes));
-    ASSERT_TRUE(restore(after.machine.pci.host, saved(before.machine.pci.host)).has_value());
+    ASSERT_TRUE(after.machine.restore_from(before.machine).has_value());
     after.driver = before.driver;
     after.driver.move_to(after.machine);
     after.rings = before.rings;

@@ -372,9 +372,7 @@ TEST(VirtioNet, WhatWasNotSentYetIsSentByTheRestoredMachine) {
     before.control({5, 0, 2, 0, 0, 0, 0, 0, 0, 0});
 
     Fixture after;
-    Bytes bytes(kFakeRamSize);
-    ASSERT_TRUE(before.machine.memory.read(kFakeRam, bytes) && after.machine.memory.write(kFakeRam, bytes));
-    ASSERT_TRUE(restore(after.machine.pci.host, saved(before.machine.pci.host)).has_value());
+    ASSERT_TRUE(after.machine.restore_from(before.machine).has_value());
     after.driver = before.driver;
     after.driver.move_to(after.machine);
     after.rings = before.rings;

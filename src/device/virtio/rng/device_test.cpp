@@ -97,9 +97,7 @@ TEST(VirtioRng, AnswersInARestoredMachineWhatWasAskedBefore) {
     before.driver.kick(before.ring);
 
     Fixture after(count_up);
-    std::vector<uint8_t> bytes(kFakeRamSize);
-    ASSERT_TRUE(before.machine.memory.read(kFakeRam, bytes) && after.machine.memory.write(kFakeRam, bytes));
-    ASSERT_TRUE(restore(after.machine.pci.host, saved(before.machine.pci.host)).has_value());
+    ASSERT_TRUE(after.machine.restore_from(before.machine).has_value());
     after.machine.settle();
     EXPECT_EQ(after.driver.take(before.ring), (FakeDriver::Used{2, 4}));
     EXPECT_EQ(after.machine.get<uint32_t>(kData), 0x04030201u);

@@ -475,9 +475,7 @@ TEST(VirtioVsock, ARestoredGuestHearsThatItsConnectionsAreGone) {
     EXPECT_EQ(before.driver.take(before.rings[kEvent]), std::nullopt);
 
     Fixture after;
-    std::vector<uint8_t> bytes(kFakeRamSize);
-    ASSERT_TRUE(before.machine.memory.read(kFakeRam, bytes) && after.machine.memory.write(kFakeRam, bytes));
-    ASSERT_TRUE(restore(after.machine.pci.host, saved(before.machine.pci.host)).has_value());
+    ASSERT_TRUE(after.machine.restore_from(before.machine).has_value());
     after.driver = before.driver;
     after.driver.move_to(after.machine);
     after.rings = before.rings;
