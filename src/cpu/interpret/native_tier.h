@@ -16,6 +16,9 @@ struct CodePlace {
     uint64_t pc;
     uint64_t physical;
     const uint8_t* code;
+    // Of an instruction of four bytes that ends in the next page, where that half is; otherwise null.
+    uint64_t other_physical = 0;
+    const uint8_t* other_half = nullptr;
 };
 
 // What the interpreter did for a tier.

@@ -154,7 +154,7 @@ class Runner final : public Vcpu, public NativeHost, private isa::riscv::EngineH
     }
     void run_ops(const Op* op);
     CodePlace place_in(const FetchEntry& page) const;  // of hart.pc
-    void translate(const FetchEntry& page);            // the block at hart.pc
+    void translate(const CodePlace& place);            // the block at hart.pc
     bool run_native();                                 // false: a block is to be interpreted
     // The block, or the single instruction, at hart_.pc; nullptr: a fault was taken instead.
     const Op* find_block();

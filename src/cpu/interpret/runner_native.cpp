@@ -1,6 +1,7 @@
 // The interpreter's side of a native tier: when translated code runs, and what it asks for.
 #include <utility>
 
+#include "base/byte_order.h"
 #include "cpu/interpret/dispatch.h"
 #include "cpu/interpret/runner.h"
 
@@ -22,20 +23,20 @@ CodePlace Runner::place_in(const FetchEntry& page) const {
     return {hart_.pc, page.physical + offset, page.host + offset};
 }
 
-void Runner::translate(const FetchEntry& page) {
+void Runner::translate(const CodePlace& place) {
     hart_.retired = retired_at_slice_end_ - static_cast<uint64_t>(budget_);  // for a trace
-    native_->translate(place_in(page));
+    native_->translate(place);
 }
 
 bool Runner::run_native() {
     // A debugger's points are the interpreter's to find.
     if (points_ != nullptr) [[unlikely]]
         return false;
-    const FetchEntry* page = fetch_page(hart_.pc);
-    if (page == nullptr) return true;
-    if (!page->whole) return false;
-    if (hot_ == 0) translate(*page);
-    switch (native_->run(place_in(*page), *data_tlb_, budget_)) {
+    const auto place = this->place();
+    if (!place) return false;
+    // What is in one page is counted when it is interpreted.
+    if (hot_ == 0 || (place->other_half != nullptr && heat_.grows_to(hot_, place->physical))) translate(*place);
+    switch (native_->run(*place, *data_tlb_, budget_)) {
         case NativeTier::Next::kGoOn:
             return true;
         case NativeTier::Next::kInterpretBlock:
@@ -80,7 +81,14 @@ std::optional<isa::riscv::SystemContext> Runner::begin_system(uint64_t pc, int64
 std::optional<CodePlace> Runner::place() {
     const FetchEntry* page = fetch_page(hart_.pc);
     if (page == nullptr || !page->whole) return std::nullopt;
-    return place_in(*page);
+    CodePlace place = place_in(*page);
+    const bool is_last = (hart_.pc & ~kPageMask) == ~kPageMask - 1;
+    if (!is_last || isa::riscv::length_of(load_le<uint16_t>(place.code)) != 4) return place;
+    const FetchEntry* next = fetch_page(hart_.pc + 2);
+    if (next == nullptr || !next->whole) return std::nullopt;
+    place.other_physical = next->physical;
+    place.other_half = next->host;
+    return place;
 }
 
 Interpreted Runner::interpret(uint64_t count, SoftTlb& tlb) {

@@ -89,6 +89,22 @@ TEST_F(RunnerSpaces, DoNotShareSupervisorCodeThatIsNotGlobal) {
     }
 }
 
+// The same first half, followed by another page in each address space.
+TEST_F(RunnerSpaces, DoNotShareAnInstructionThatEndsInDifferentPages) {
+    for (isa::riscv::TestPageTables* each : {&first, &second}) each->map(kFunction, kPage, pte::kAll);
+    first.map(kFunction + kPageBytes, kPage + kPageBytes, pte::kAll);
+    second.map(kFunction + kPageBytes, kOther, pte::kAll);
+    put(kPage + kPageBytes - 2, {"addi a0, a0, 1", "jalr zero, 0(ra)"});
+    put(kOther - 2, {"addi a0, a0, 100", "jalr zero, 0(ra)"});
+    reg(reg::kA1) = kFunction + kPageBytes - 2;
+    for (int round = 0; round < 50; round++) {
+        reg(reg::kA0) = 0;
+        run({"jalr ra, 0(a1)", "csrrw zero, satp, a3", "jalr ra, 0(a1)", "jalr ra, 0(a1)", "csrrw zero, satp, a4",
+             "jalr ra, 0(a1)"});
+        ASSERT_EQ(reg(reg::kA0), 202u) << round;
+    }
+}
+
 TEST_F(RunnerSpaces, SeeAGlobalPageThatIsMappedElsewhereAfterTheFence) {
     for (isa::riscv::TestPageTables* each : {&first, &second}) each->map(kVa, kPage, kGlobal);
     for (const char* fence : {"sfence.vma a1, zero", "sfence.vma zero, zero"}) {

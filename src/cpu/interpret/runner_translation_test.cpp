@@ -100,6 +100,27 @@ TEST_F(RunnerTranslation, FencesOfAnAddressSpaceMakeANewMappingSeen) {
     expect_fence_takes_effect(kVa, 0, plain, "sinval.vma zero, a2", 0xf'ffff);
 }
 
+TEST_F(RunnerTranslation, FenceOfThePageInWhichAnInstructionEndsMakesItsNewHalfSeen) {
+    constexpr uint64_t kEnd = kVa + kPageBytes;
+    tables.map(kVa, kPage, pte::kAll);
+    put(kPage + kPageBytes - 2, {"addi a0, a0, 1", "jalr zero, 0(ra)"});
+    put(kOther - 2, {"addi a0, a0, 100", "jalr zero, 0(ra)"});
+    reg(reg::kA0) = 0, reg(reg::kA1) = kEnd - 2, reg(reg::kA2) = kEnd;
+    for (uint64_t round = 1; round <= 20; round++) {
+        for (uint64_t next : {kPage + kPageBytes, kOther}) {
+            tables.map(kEnd, next, pte::kAll);
+            run({"sfence.vma a2, zero", "jalr ra, 0(a1)", "jalr ra, 0(a1)", "wfi"});
+        }
+        ASSERT_EQ(reg(reg::kA0), round * 202);
+    }
+    tables.set_entry(kEnd, 0, 0);
+    run({"sfence.vma a2, zero", "jalr ra, 0(a1)", "wfi"});
+    EXPECT_TRUE(trapped());
+    EXPECT_EQ(trap_cause, cause::kFetchPage);
+    EXPECT_EQ(hart.csr.mepc, kEnd - 2);
+    EXPECT_EQ(hart.csr.mtval, kEnd);
+}
+
 TEST_F(RunnerTranslation, FenceOfAnyAddressInALargePageCoversAllOfIt) {
     auto mega = [](uint64_t physical) { return plain(physical & ~(kMega - 1)); };
     for (uint64_t fenced : {kVa, kVa + kMega - 8, kVa + kMega / 2}) {

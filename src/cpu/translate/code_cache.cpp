@@ -73,6 +73,7 @@ void CodeCache::flush_if_possible() {
     old_blocks_.clear();
     old_pages_.swap(pages_);
     old_blocks_.swap(blocks_);
+    straddling_.clear();
     memory_.clear(kept_);
     statistics_.flushes++;
     generation_.fetch_add(1);
@@ -177,6 +178,29 @@ void CodeCache::install(CodePage& page, uint64_t page_address, CodeMode mode, co
     statistics_.loaded_host_bytes += unit.host.size();
 }
 
+std::optional<CodeCache::CompiledBlock> CodeCache::compile_block(std::span<const uint8_t> code, uint16_t offset,
+                                                                 uint64_t physical, CodeMode mode,
+                                                                 TracedTranslation* traced) {
+    CompiledBlock made;
+    auto recorded = record_block(code, offset, mode, techniques_);
+    if (!recorded) return made;
+    made.bytes = recorded->bytes;
+    x86::Emitter emitter(hart_layout(), x86::canonical_mapping(), techniques_);
+    x86::Compiled compiled = emitter.compile({&recorded->block, 1});
+    if (!compiled.ok) return made;
+    const x86::Placed placed = x86::place(memory_, compiled, techniques_.cold_apart);
+    if (placed.hot == nullptr) {
+        flush_wanted_.store(true);
+        return std::nullopt;
+    }
+    made.entry = placed.address(compiled.entries[0]);
+    if (traced != nullptr) note(*traced, recorded->block, physical, code.subspan(offset, made.bytes), compiled, placed);
+    statistics_.blocks++;
+    statistics_.guest_bytes += made.bytes;
+    statistics_.host_bytes += compiled.code.size();
+    return made;
+}
+
 const uint8_t* CodeCache::compile(const memory::Region& region, uint64_t physical, CodeMode mode,
                                   TracedTranslation* traced) {
     uint64_t page_address = physical & kPageMask;
@@ -186,39 +210,20 @@ const uint8_t* CodeCache::compile(const memory::Region& region, uint64_t physica
     std::array<uint8_t, memory::kPageSize> copy;
     std::memcpy(copy.data(), region.host + (page_address - region.base), copy.size());
     auto offset = static_cast<uint16_t>(physical - page_address);
+    const auto compiled = compile_block(copy, offset, physical, mode, traced);
+    if (!compiled) return nullptr;
+    if (stored_ && compiled->entry != nullptr) {
+        stored_->note(copy, offset, mode, false, {{offset, static_cast<uint16_t>(compiled->bytes)}});
+    }
     auto made = std::make_unique<NativeBlock>();
     made->key = key_of(physical, mode);
     made->physical = physical;
-    made->bytes = 4;
-    if (auto recorded = record_block(copy, offset, mode, techniques_)) {
-        made->bytes = recorded->bytes;
-        x86::Emitter emitter(hart_layout(), x86::canonical_mapping(), techniques_);
-        x86::Compiled compiled = emitter.compile({&recorded->block, 1});
-        if (compiled.ok) {
-            const x86::Placed code = x86::place(memory_, compiled, techniques_.cold_apart);
-            if (code.hot == nullptr) {
-                flush_wanted_.store(true);
-                return nullptr;
-            }
-            made->entry = code.address(compiled.entries[0]);
-            if (traced != nullptr) {
-                note(*traced, recorded->block, physical, std::span(copy).subspan(offset, recorded->bytes), compiled,
-                     code);
-            }
-            if (stored_) {
-                stored_->note(copy, offset, mode, false, {{offset, static_cast<uint16_t>(recorded->bytes)}});
-            }
-            statistics_.blocks++;
-            statistics_.guest_bytes += recorded->bytes;
-            statistics_.host_bytes += compiled.code.size();
-        }
-    }
-    made->bytes = std::min<uint32_t>(made->bytes, static_cast<uint32_t>(copy.size() - offset));
+    made->entry = compiled->entry;
+    made->bytes = std::min<uint32_t>(compiled->bytes, static_cast<uint32_t>(copy.size() - offset));
     made->hash = hash64(std::span(copy).subspan(offset, made->bytes));
-    const uint8_t* entry = made->entry;
     blocks_[made->key] = made.get();
     page.blocks.push_back(std::move(made));
-    return entry;
+    return compiled->entry;
 }
 
 // Whoever comes to the block's old code goes on to the new one from there. A block of a region keeps its code, as only
@@ -265,7 +270,7 @@ bool CodeCache::holds(const CodePage& page, const NativeBlock& block) const {
 
 void CodeCache::drop(NativeBlock& block) {
     for (const Link& link : block.incoming) store_displacement(memory_.writable(link.site), link.unlinked);
-    blocks_.erase(block.key);
+    block.other_physical != 0 ? straddling_.erase(key_of(block)) : blocks_.erase(block.key);
     statistics_.invalidated++;
     drops_++;
 }

@@ -9,6 +9,7 @@
 #include <atomic>
 #include <condition_variable>
 #include <deque>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -26,6 +27,14 @@
 #include "translate/x86/thunks.h"
 
 namespace doppel::cpu::translate {
+
+// Where the halves of an instruction lie, in RAM: what a page is followed by depends on the address space.
+struct Straddle {
+    const memory::Region* region;
+    uint64_t physical;
+    const memory::Region* other_region;
+    uint64_t other_physical;
+};
 
 struct CacheStatistics {
     uint64_t blocks = 0;             // translated since the start
@@ -74,6 +83,9 @@ class CodeCache {
     // `traced`, unless null, gets what was done, at physical addresses.
     const uint8_t* translate(const memory::Region& region, uint64_t physical, CodeMode mode,
                              TracedTranslation* traced = nullptr);
+    // code_cache_straddling.cpp. The same for an instruction of four bytes that begins in one page and ends in another.
+    const uint8_t* find(const Straddle& place, CodeMode mode);
+    const uint8_t* translate(const Straddle& place, CodeMode mode, TracedTranslation* traced = nullptr);
     // The jump at `site` leads to the code for `physical` from now on.
     void link(uint8_t* site, uint64_t physical, CodeMode mode);
     // The block at `physical` is where time is spent: the loop around it, if there is one, is compiled as one, by a
@@ -109,7 +121,8 @@ class CodeCache {
     struct NativeBlock {
         uint64_t key;
         uint64_t physical;
-        uint64_t hash;  // of its guest code
+        uint64_t other_physical = 0;  // where the rest of it is, for one half of an instruction
+        uint64_t hash;                // of its guest code
         uint32_t bytes;
         const uint8_t* entry = nullptr;  // null: not for translated code
         bool is_loop_known = false;      // or that it is in none
@@ -149,6 +162,13 @@ class CodeCache {
                                TracedTranslation* traced);
     void install(CodePage& page, uint64_t page_address, CodeMode mode, const stored_code::Unit& unit,
                  const doppel::translate::x86::Placed& code);
+    // Compiles the block at `offset` of `code`, a page's bytes or a few more; nullopt: there is no room.
+    struct CompiledBlock {
+        const uint8_t* entry = nullptr;  // null: not for translated code
+        uint32_t bytes = 4;              // of guest code
+    };
+    std::optional<CompiledBlock> compile_block(std::span<const uint8_t> code, uint16_t offset, uint64_t physical,
+                                               CodeMode mode, TracedTranslation* traced);
     const uint8_t* compile(const memory::Region& region, uint64_t physical, CodeMode mode, TracedTranslation* traced);
     void replace(CodePage& page, const NativeBlock& better);
     void drop_changed(CodePage& page);
@@ -164,6 +184,9 @@ class CodeCache {
     size_t kept_ = 0;  // bytes of `memory_` that hold the thunks
     std::unordered_map<uint64_t, NativeBlock*> blocks_;
     std::unordered_map<uint64_t, CodePage> pages_;
+    using StraddleKey = std::array<uint64_t, 2>;  // the first half's key_of(), and where the second half is
+    static StraddleKey key_of(const NativeBlock& half);
+    std::map<StraddleKey, const uint8_t*> straddling_;  // null: not for translated code
     // What the last flush left, freed little by little: all at once would stall the guest.
     std::unordered_map<uint64_t, NativeBlock*> old_blocks_;
     std::unordered_map<uint64_t, CodePage> old_pages_;

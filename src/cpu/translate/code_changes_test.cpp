@@ -168,6 +168,41 @@ TEST_F(CodeChanges, OfABlockThatTwoLoopsHoldDropBoth) {
     EXPECT_FALSE(is_known(kSecond));
 }
 
+TEST_F(CodeChanges, OfEitherHalfOfAnInstructionDropItWhereverItEnds) {
+    constexpr uint64_t kFirst = kCode + kPage - 2, kSecond = kCode + kPage, kElsewhere = kCode + 3 * kPage;
+    const Straddle here{&ram(), kFirst, &ram(), kSecond}, there{&ram(), kFirst, &ram(), kElsewhere};
+    auto known = [&](const Straddle& place) { return cache->find(place, kMode) != nullptr; };
+    auto put = [&](uint64_t second, const std::string& line) {
+        const uint32_t bits = interpret::ProgramMachine::assemble(line);
+        machine.store<uint16_t>(kFirst, static_cast<uint16_t>(bits));
+        machine.store<uint16_t>(second, static_cast<uint16_t>(bits >> 16));
+    };
+    auto translate_both = [&] {
+        put(kElsewhere, "addi a0, a0, 2");
+        put(kSecond, "addi a0, a0, 1");
+        const uint8_t* one = cache->translate(here, kMode);
+        const uint8_t* other = cache->translate(there, kMode);
+        ASSERT_TRUE(one != nullptr && other != nullptr && one != other);
+        hart.seen.store(cache->code_pages());
+        cache->compare_written();
+        ASSERT_TRUE(known(here) && known(there));
+        EXPECT_FALSE(is_known(kFirst));
+    };
+    translate_both();
+    put(kElsewhere, "addi a0, a0, 3");
+    cache->compare_written();
+    EXPECT_TRUE(known(here));
+    EXPECT_FALSE(known(there));
+    translate_both();
+    put(kSecond, "addi a1, a0, 1");  // which is another first half, too
+    cache->compare_written();
+    EXPECT_FALSE(known(here) || known(there));
+    translate_both();
+    put(kSecond, "addi a0, a0, 1");
+    cache->compare_written();
+    EXPECT_TRUE(known(here) && known(there)) << "nothing has changed";
+}
+
 TEST_F(CodeChanges, UndoTheLinksToWhatIsGone) {
     translate(kCode);
     const uint8_t* target = translate(kCode + 0x40);

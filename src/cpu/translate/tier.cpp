@@ -49,6 +49,12 @@ void JumpTables::add(uint64_t pc, const void* code) {
     added_++;
 }
 
+void JumpTables::tie(uint64_t pc, uint64_t page) {
+    if (!techniques_.jump_table) return;
+    pages_[page].push_back({pc, far_index(pc)});
+    added_++;
+}
+
 void JumpTables::clear() {
     epoch_++;
     pages_.clear();
@@ -181,9 +187,14 @@ void Tier::note_code_write(uint64_t physical) {
 }
 
 void Tier::translate(const CodePlace& place) {
+    TracedTranslation traced;
+    if (place.other_half != nullptr) {
+        if (auto straddle = straddle_of(place)) cache_->translate(*straddle, mode_, tells() ? &traced : nullptr);
+        if (!traced.blocks.empty()) tell(traced, place);
+        return;
+    }
     const memory::Region* region = memory_.find(place.physical & kPageMask, isa::riscv::kPageBytes);
     if (region == nullptr) return;
-    TracedTranslation traced;
     const void* code = cache_->translate(*region, place.physical, mode_, tells() ? &traced : nullptr);
     known(place.physical) = {key_of(place.physical), code};
     if (!traced.blocks.empty()) tell(traced, place);
@@ -215,12 +226,30 @@ const void* Tier::code_at(const CodePlace& place) {
         forget_code();
     }
     if (const void* code = tables_.find(place.pc)) return code;
+    if (place.other_half != nullptr) return straddling_code_at(place);
     Known& last = known(place.physical);
     if (last.key != key_of(place.physical)) last = {key_of(place.physical), find_or_load(place)};
     const void* code = last.code;
     if (code == nullptr) return nullptr;
     if (tables_.is_full()) drop_jumps();
     tables_.add(place.pc, code);
+    return code;
+}
+
+std::optional<Straddle> Tier::straddle_of(const CodePlace& place) const {
+    const memory::Region* region = memory_.find(place.physical, 1);
+    const memory::Region* other = memory_.find(place.other_physical, 1);
+    if (region == nullptr || other == nullptr) return std::nullopt;
+    return Straddle{region, place.physical, other, place.other_physical};
+}
+
+const void* Tier::straddling_code_at(const CodePlace& place) {
+    const auto straddle = straddle_of(place);
+    const void* code = straddle ? cache_->find(*straddle, mode_) : nullptr;
+    if (code == nullptr) return nullptr;
+    if (tables_.is_full()) drop_jumps();
+    tables_.add(place.pc, code);
+    tables_.tie(place.pc, (place.pc & kPageMask) + isa::riscv::kPageBytes);
     return code;
 }
 

@@ -3,6 +3,7 @@
 
 #include <array>
 #include <memory>
+#include <optional>
 #include <unordered_map>
 #include <vector>
 
@@ -26,6 +27,8 @@ class JumpTables {
     // Code for `pc`; nullptr: not in the table.
     const void* find(uint64_t pc);
     void add(uint64_t pc, const void* code);
+    // What was added for `pc` goes with `page`, too.
+    void tie(uint64_t pc, uint64_t page);
     // Too much was added since the last clear(), which is due before more is.
     bool is_full() const { return added_ >= kMostAdded; }
     // All become empty; one has to be selected anew.
@@ -105,6 +108,8 @@ class Tier final : public interpret::NativeTier {
     void tell(TracedTranslation& traced, const interpret::CodePlace& place) const;
     const void* code_at(const interpret::CodePlace& place);
     const void* find_or_load(const interpret::CodePlace& place);
+    std::optional<Straddle> straddle_of(const interpret::CodePlace& place) const;  // nullopt: it is not in RAM
+    const void* straddling_code_at(const interpret::CodePlace& place);
     Next leave(doppel::translate::x86::Exit reason);
     void forget_code();
     void settle();

@@ -20,7 +20,7 @@ class Translator final : public Engine {
         size_t cache_bytes = size_t{128} << 20;
         std::shared_ptr<StoredCode> stored = nullptr;  // from earlier machines, for later ones; null: nothing is kept
         doppel::translate::Techniques techniques{};
-        uint32_t hot = 16;  // a block is translated when it was interpreted this often; 0: all, before they run
+        uint32_t hot = 4;  // a block is translated when it was interpreted this often; 0: all, before they run
     };
     // An error: the host forbids generated code, or lacks what it needs.
     static Result<std::unique_ptr<Translator>> create(const Options& options);

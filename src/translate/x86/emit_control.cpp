@@ -13,8 +13,9 @@ constexpr int64_t kPageBytes = 4096;
 
 constexpr uint32_t kEntryAlignment = 8;
 
-bool in_page(int64_t offset) {
-    return offset >= 0 && offset < kPageBytes;
+// The last two bytes may be half of an instruction whose other half depends on the address space, as addresses do.
+bool is_linkable(int64_t offset) {
+    return offset >= 0 && offset < kPageBytes - 2;
 }
 
 }  // namespace
@@ -108,7 +109,7 @@ void Emitter::emit_branch(const Node& at) {
     auto taken = static_cast<int64_t>(at.imm);
     if (const Label* label = internal(taken)) {
         a_.j(condition, *label);
-    } else if (is_canonical_ && in_page(taken) && techniques_.links) {
+    } else if (is_canonical_ && is_linkable(taken) && techniques_.links) {
         link_site(static_cast<uint16_t>(taken), x86::Inst::jccFromCond(condition));
     } else {
         Label out = a_.newLabel();
@@ -130,7 +131,7 @@ void Emitter::emit_guest_call(const Node& at) {
     push_return(at, inside != nullptr ? mapping_ : canonical_mapping());
     if (inside != nullptr) {
         a_.call(*inside);
-    } else if (in_page(offset) && techniques_.links) {
+    } else if (is_linkable(offset) && techniques_.links) {
         link_site(static_cast<uint16_t>(offset), x86::Inst::kIdCall);
     } else {
         a_.mov(gpq(reg::kRax), native(offsetof(NativeState, page)));
@@ -159,7 +160,7 @@ void Emitter::come_back(int64_t offset) {
     if (const Label* label = internal(offset)) {
         if (!is_canonical_) from_canonical();
         a_.jmp(*label);
-    } else if (techniques_.links) {
+    } else if (is_linkable(offset) && techniques_.links) {
         link_site(static_cast<uint16_t>(offset));
     } else {
         leave_page(offset);
@@ -185,7 +186,7 @@ void Emitter::jump_to_offset(int64_t offset) {
         return;
     }
     to_canonical();
-    if (!in_page(offset) || !techniques_.links) return leave_page(offset);
+    if (!is_linkable(offset) || !techniques_.links) return leave_page(offset);
     link_site(static_cast<uint16_t>(offset));
 }
 
