@@ -402,7 +402,7 @@ TEST_F(AgentClient, GetsAFileWholeOrNotAtAll) {
         machine.greet();
         uint32_t channel = 0;
         const auto asked = machine.opened<GetRequest>(channel);
-        machine.say(FrameType::kInfo, 0, channel, encode(FileInfo{.size = 4, .mode = 04640, .mtime = 7'000'000'008}));
+        machine.say(FrameType::kInfo, 0, channel, encode(FileInfo{.mode = 04640, .mtime = 7'000'000'008, .size = 4}));
         machine.say_data(Stream::kOutput, channel, asked.path);
         machine.say_outcome(channel);
         machine.opened<GetRequest>(channel);

@@ -93,7 +93,8 @@ Result<> Transfer::round() {
 Result<> Transfer::read_socket() {
     std::array<uint8_t, 2 * kMaxFrame> piece;
     const ssize_t got = ::read(socket_, piece.data(), piece.size());
-    if (got < 0 && would_block()) return {};
+    // A reset is said once, before what the machine sent until it went without having read all (unix(7)).
+    if (got < 0 && (would_block() || errno == ECONNRESET)) return {};
     if (got <= 0) return fail(connection_broke(got < 0 ? errno : 0));
     reader_.feed({piece.data(), static_cast<size_t>(got)});
     Frame frame;
@@ -192,7 +193,9 @@ Result<> Transfer::write_socket() {
     while (sent_ < out_.size()) {
         const ssize_t put = ::send(socket_, &out_[sent_], out_.size() - sent_, MSG_NOSIGNAL);
         if (put < 0 && would_block()) return {};
-        if (put < 0) return fail(connection_broke(errno == EPIPE ? 0 : errno));
+        // The outcome may be there to be read all the same; if not, reading says so.
+        if (put < 0 && (errno == EPIPE || errno == ECONNRESET)) break;
+        if (put < 0) return fail(connection_broke(errno));
         sent_ += static_cast<size_t>(put);
     }
     out_.clear();
