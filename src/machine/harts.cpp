@@ -236,7 +236,11 @@ void Harts::wait_for_interrupt(One& one) {
         }
         bool timed = (csr.menvcfg & isa::riscv::envcfg::kStce) && (csr.mie & bit(isa::riscv::irq::kSupervisorTimer));
         std::optional<uint64_t> deadline;
-        if (timed) deadline = surroundings_.timebase.nanoseconds_at(csr.stimecmp, environment_.time());
+        if (timed) {
+            const uint64_t now = environment_.time();
+            if (now >= csr.stimecmp) continue;  // it came since the look at the interrupts
+            deadline = surroundings_.timebase.nanoseconds_at(csr.stimecmp, now);
+        }
         if (deadline) {
             // The timebase's clock is the host's monotonic one, and so is steady_clock.
             one.wake.wait_until(guard, std::chrono::steady_clock::time_point(std::chrono::nanoseconds(*deadline)));
