@@ -193,7 +193,7 @@ std::string DebugTarget::monitor_help() const {
 }
 
 std::string DebugTarget::information() {
-    std::string text = control_.about + "\n";
+    std::string text = control_.about() + "\n";
     for (unsigned i = 0; i < harts_.count(); i++) {
         text += fmt::format("{}, pc 0x{:x}\n", thread_info(i), harts_.hart(i).pc);
     }

@@ -16,10 +16,10 @@ namespace doppel::machine {
 
 // What a debugger can ask of the machine as a whole. Called on the machine's thread; they end this run of it.
 struct DebugControl {
-    std::function<void()> reset;  // boots anew; what was halted stays halted
-    std::function<void()> quit;   // as if the power was switched off
-    std::function<void()> kill;   // as if a signal killed it
-    std::string about;            // one line: what machine this is
+    std::function<void()> reset;         // boots anew; what was halted stays halted
+    std::function<void()> quit;          // as if the power was switched off
+    std::function<void()> kill;          // as if a signal killed it
+    std::function<std::string()> about;  // one line: what machine this is
 };
 
 // Belongs to the machine's thread. It comes up halted: the harts will stand at their first instruction.

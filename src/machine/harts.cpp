@@ -28,7 +28,7 @@ void Harts::One::set_level(uint32_t interrupt, bool level) {
 }
 
 void Harts::One::notify() {
-    vcpu->notify();
+    vcpu().notify();
     // The lock orders this after the sleeper's look at the interrupts, or before it.
     { std::lock_guard guard(lock); }
     wake.notify_all();
@@ -48,7 +48,7 @@ Harts::Harts(unsigned count, const cpu::Engine& engine, HartSurroundings surroun
         auto one = std::make_unique<One>();
         one->state.id = i;
         if (surroundings_.traces != nullptr) one->trace = &surroundings_.traces->of(i);
-        one->vcpu = engine.make_vcpu({one->state, surroundings_.memory, surroundings_.bus, environment_, one->trace});
+        select(*one, engine);
         harts_.push_back(std::move(one));
     }
     // A guest that sets the time may have made a deadline pass.
@@ -77,7 +77,9 @@ uint64_t Harts::retired() const {
 }
 
 void Harts::add_statistics(cpu::Statistics& statistics) const {
-    for (const auto& one : harts_) one->vcpu->add_statistics(statistics);
+    for (const auto& one : harts_) {
+        for (const auto& each : one->vcpus) each.vcpu->add_statistics(statistics);
+    }
 }
 
 Result<> Harts::create_threads() {
@@ -112,8 +114,8 @@ void Harts::start(const HartStart& start) {
         one->start_pc = start.entry;
         one->start_opaque = start.device_tree;
         // Memory was loaded anew: what the vCPU decoded before may be gone.
-        one->vcpu->request_translation_fence();
-        one->vcpu->request_instruction_fence();
+        one->vcpu().request_translation_fence();
+        one->vcpu().request_instruction_fence();
     }
     stopping_.store(false);
     for (auto& one : harts_) one->notify();
@@ -122,7 +124,7 @@ void Harts::start(const HartStart& start) {
 void Harts::stop() {
     stopping_.store(true);
     for (auto& one : harts_) {
-        one->vcpu->request_exit();
+        one->vcpu().request_exit();
         leave_gate(*one);
         one->notify();
     }
@@ -166,7 +168,7 @@ void Harts::run_started(unsigned index, One& one) {
             if (motion == HartMotion::kStay) return;
         }
         bool steps = motion == HartMotion::kStep;
-        cpu::ExitReason reason = steps ? one.vcpu->step() : one.vcpu->run(surroundings_.poll_budget);
+        cpu::ExitReason reason = steps ? one.vcpu().step() : one.vcpu().run(surroundings_.poll_budget);
         one.retired.store(one.state.retired, std::memory_order_relaxed);
         if (one.trace != nullptr) one.trace->flush();
         if (surroundings_.poll) surroundings_.poll();
@@ -276,7 +278,8 @@ void Harts::wait_for_fences(unsigned caller, uint64_t harts) {
     // done.
     for (unsigned i = 0; i < count(); i++) {
         if (!(harts >> i & 1) || i == caller) continue;
-        while (!harts_[i]->vcpu->fences_done() && !stopping_.load(std::memory_order_relaxed)) std::this_thread::yield();
+        while (!harts_[i]->vcpu().fences_done() && !stopping_.load(std::memory_order_relaxed))
+            std::this_thread::yield();
     }
 }
 

@@ -85,6 +85,12 @@ class Harts final : private firmware::Services {
     const isa::riscv::Environment& environment() const { return environment_; }
     void request_instruction_fences();
 
+    // ---- harts_engine.cpp. By the machine's thread.
+
+    // All harts go on by vCPUs of `engine`, which outlives this object, from the states that they have. Those that run
+    // stand still meanwhile; those that are paused stay so.
+    void change_engine(const cpu::Engine& engine);
+
     // Where interrupt controllers put hart `hart`'s interrupts: the input is the number of an mip bit. SSIP is latched,
     // so only its rising counts.
     device::InterruptLine line(unsigned hart, unsigned interrupt);
@@ -94,14 +100,20 @@ class Harts final : private firmware::Services {
     unsigned count() const { return static_cast<unsigned>(harts_.size()); }
     // Instructions retired by all harts, as of the last time that each left guest code.
     uint64_t retired() const;
-    // What all vCPUs have counted; only while stopped.
+    // What all vCPUs have counted, of all engines; only while stopped.
     void add_statistics(cpu::Statistics& statistics) const;
 
   private:
     struct One final : device::InterruptSink {
         isa::riscv::Hart state;
         trace::HartTrace* trace = nullptr;
-        std::unique_ptr<cpu::Vcpu> vcpu;
+        // One of each engine that was ever used, as an interrupt may notify one that was exchanged meanwhile.
+        struct OfEngine {
+            const cpu::Engine* engine;
+            std::unique_ptr<cpu::Vcpu> vcpu;
+        };
+        std::vector<OfEngine> vcpus;
+        std::atomic<cpu::Vcpu*> current{nullptr};
         std::thread thread;
         std::atomic<firmware::HartState> run_state{firmware::HartState::kStopped};
         std::atomic<uint64_t> retired{0};
@@ -115,6 +127,7 @@ class Harts final : private firmware::Services {
         std::atomic<HartMotion> motion{HartMotion::kRun};  // changed under the lock
         bool at_gate = false;                              // at_rest, until the next motion
 
+        cpu::Vcpu& vcpu() const { return *current.load(); }
         void set_level(uint32_t interrupt, bool level) override;
         void notify();
     };
@@ -128,6 +141,8 @@ class Harts final : private firmware::Services {
         const device::Timebase& timebase_;
     };
 
+    // The hart's vCPU of `engine` becomes its present one.
+    void select(One& one, const cpu::Engine& engine);
     void run_thread(unsigned index);
     static void wait_for_rest(One& one);
     // False: the thread ends.
@@ -147,7 +162,7 @@ class Harts final : private firmware::Services {
 
     // firmware::Services
     unsigned hart_count() const override { return count(); }
-    cpu::Vcpu& vcpu(unsigned hart) override { return *harts_[hart]->vcpu; }
+    cpu::Vcpu& vcpu(unsigned hart) override { return harts_[hart]->vcpu(); }
     memory::GuestMemory& memory() override { return surroundings_.memory; }
     uint64_t time() const override { return environment_.time(); }
     void raise_software_interrupt(unsigned hart) override;
@@ -166,6 +181,7 @@ class Harts final : private firmware::Services {
     std::atomic<bool> ending_{false};   // no threads either
     std::mutex debug_lock_;             // of debug_stops_; leaf
     std::vector<HartStop> debug_stops_;
+    std::shared_ptr<const cpu::DebugPoints> debug_points_;  // null: none
     std::vector<std::unique_ptr<One>> harts_;
 };
 

@@ -13,7 +13,7 @@ void Harts::pause() {
             std::lock_guard guard(one->lock);
             one->motion.store(HartMotion::kStay);
         }
-        one->vcpu->request_exit();
+        one->vcpu().request_exit();
         one->notify();
     }
     if (stopping_.load()) return;
@@ -52,11 +52,12 @@ std::vector<HartStop> Harts::take_debug_stops() {
 }
 
 void Harts::set_debug_points(const std::shared_ptr<const cpu::DebugPoints>& points) {
-    for (auto& one : harts_) one->vcpu->set_debug_points(points);
+    debug_points_ = points;
+    for (auto& one : harts_) one->vcpu().set_debug_points(points);
 }
 
 void Harts::request_instruction_fences() {
-    for (auto& one : harts_) one->vcpu->request_instruction_fence();
+    for (auto& one : harts_) one->vcpu().request_instruction_fence();
 }
 
 HartMotion Harts::pass_gate(One& one) {
@@ -98,7 +99,7 @@ void Harts::note_debug_stop(unsigned index, One& one, cpu::ExitReason reason) {
     }
     {
         std::lock_guard guard(debug_lock_);
-        debug_stops_.push_back({index, reason, one.vcpu->watch_hit()});
+        debug_stops_.push_back({index, reason, one.vcpu().watch_hit()});
     }
     if (surroundings_.debug_stop) surroundings_.debug_stop();
 }

@@ -11,12 +11,6 @@
 #include <utility>
 
 #include "base/log.h"
-#include "base/progress.h"
-#include "cpu/interpret/interpreter.h"
-#if DOPPEL_TRANSLATE
-#include "cpu/check/checker.h"
-#include "cpu/translate/translator.h"
-#endif
 #include "machine/boot/boot_rom.h"
 #include "machine/gdb/listener.h"
 #include "machine/sandbox/sandbox.h"
@@ -27,31 +21,6 @@ namespace {
 
 // Programs that end through memory are looked at this often, in instructions.
 constexpr uint64_t kHtifBudget = 1 << 14;
-
-Result<std::unique_ptr<cpu::Engine>> make_engine(const Specification& specification,
-                                                 [[maybe_unused]] const TranslationStore* translations) {
-    std::unique_ptr<cpu::Engine> interpreter = std::make_unique<cpu::interpret::Interpreter>();
-    if (specification.engine == EngineChoice::kInterpret) return interpreter;
-#if DOPPEL_TRANSLATE
-    cpu::translate::Translator::Options options{.cache_bytes = specification.code_cache,
-                                                .techniques = specification.techniques};
-    if (translations != nullptr) options.stored = translations->code();
-    if (specification.engine == EngineChoice::kCheck) {
-        auto tell = [](const std::string& difference) { write_past_progress(difference); };
-        DOPPEL_TRY(std::unique_ptr<cpu::Engine> checker, cpu::check::Checker::create(options, tell));
-        return checker;
-    }
-    auto translator = cpu::translate::Translator::create(options);
-    if (translator) return std::unique_ptr<cpu::Engine>(std::move(*translator));
-    if (specification.engine == EngineChoice::kTranslate) return fail(translator.error());
-#else
-    if (specification.engine != EngineChoice::kAuto) {
-        return fail(Error{fmt::format("--engine {}", name_of(specification.engine)), "this build",
-                          "it was made without the translator", "use --engine interpret"});
-    }
-#endif
-    return interpreter;
-}
 
 }  // namespace
 
@@ -85,7 +54,7 @@ Result<> Machine::build() {
     DOPPEL_CHECK(watch_signals());
     DOPPEL_CHECK(open_disks());
     DOPPEL_CHECK(open_vsock());
-    DOPPEL_TRY(engine_, make_engine(specification_, translations_.get()));
+    DOPPEL_TRY(engines_, Engines::create(specification_, translations_.get(), /*exchangeable=*/false));
 
     bool bare_metal = !specification_.firmware.empty();
     HartSurroundings surroundings{memory_, bus_, *timebase_, {}, {}, {}, {}};
@@ -108,7 +77,7 @@ Result<> Machine::build() {
     if (!specification_.statistics.empty()) {
         DOPPEL_TRY(statistics_, StatisticsReport::open(specification_.statistics));
     }
-    harts_ = std::make_unique<Harts>(specification_.cpus, *engine_, std::move(surroundings));
+    harts_ = std::make_unique<Harts>(specification_.cpus, engines_->current(), std::move(surroundings));
     auto hart_input = [this](unsigned hart, unsigned interrupt) { return harts_->line(hart, interrupt); };
     std::vector<device::CfiFlash::Parts> flash;
     for (const FlashBank& bank : flash_) flash.push_back({*bank.content, bank.file.get(), bank.read_only});
@@ -285,7 +254,7 @@ Result<> Machine::settle() {
     if (file_remover_) file_remover_->seal();
     DOPPEL_CHECK(confine_files());  // threads inherit it
     if (disks_) DOPPEL_CHECK(disks_->restart_threads());
-    engine_->start_threads();
+    engines_->start_threads();
     shares_->start_threads(specification_.cpus);
     DOPPEL_CHECK(harts_->create_threads());
     return confine_calls();
@@ -365,8 +334,14 @@ Result<int> Machine::run() {
 void Machine::report_statistics() {
     cpu::Statistics counts;
     harts_->add_statistics(counts);
-    engine_->add_statistics(counts);
-    statistics_->write(engine_->name(), harts_->count(), counts);
+    engines_->add_statistics(counts);
+    statistics_->write(engines_->current().name(), harts_->count(), counts);
+}
+
+Result<> Machine::change_engine(EngineChoice choice) {
+    DOPPEL_CHECK(engines_->choose(choice));
+    harts_->change_engine(engines_->current());
+    return {};
 }
 
 void Machine::end(End how) {

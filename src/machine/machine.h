@@ -16,6 +16,7 @@
 #include "machine/console_input.h"
 #include "machine/debug_target.h"
 #include "machine/disks.h"
+#include "machine/engines.h"
 #include "machine/flash_bank.h"
 #include "machine/gdb/server.h"
 #include "machine/harts.h"
@@ -42,6 +43,9 @@ class Machine {
     // thread becomes the I/O thread. Returns the exit code; an error when the first boot could not begin. SIGTERM,
     // SIGINT and SIGHUP must be blocked in all threads: they end the machine in an orderly way.
     Result<int> run();
+
+    // On the I/O thread, while it runs: the guest goes on by another engine without its notice.
+    Result<> change_engine(EngineChoice choice);
 
   private:
     struct End {
@@ -111,7 +115,7 @@ class Machine {
     std::unique_ptr<agent::PortPipe> agent_pipe_;
     std::unique_ptr<device::virtio::VirtioDevice> unplugged_port_;  // the agent's, where it is not to be had
     device::Bus bus_;
-    std::unique_ptr<cpu::Engine> engine_;
+    std::unique_ptr<Engines> engines_;
     std::unique_ptr<trace::Traces> traces_;
     std::unique_ptr<StatisticsReport> statistics_;  // null: nobody asks
     std::unique_ptr<Harts> harts_;
