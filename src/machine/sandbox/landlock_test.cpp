@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/xattr.h>
 
 #include <cerrno>
 #include <filesystem>
@@ -190,6 +191,28 @@ TEST_F(SharedFolders, AreOnlyReadWhereNothingIsToBeChanged) {
     EXPECT_EQ(signal_of([&] { return fchmod(read_.get(), 0777); }), SIGSYS);
     EXPECT_EQ(signal_of([&] { return fchownat(AT_FDCWD, "/etc/passwd", 1, 1, 0); }), SIGSYS);
     EXPECT_EQ(signal_of([&] { return syscall(SYS_mknodat, read_.get(), "x", S_IFCHR, 0); }), SIGSYS);
+}
+
+// Landlock lets any file be found by path without opening it, and knows none of these calls.
+TEST_F(SharedFolders, LeaveOwnersAndModesOfFilesElsewhereAlone) {
+    const Walls walls{.permissions = {.shares = true, .shared_changes = true}, .shared = {{shared_.get(), false}}};
+    const std::string outside = path("file");
+    const auto attempt = [&](const std::function<long(int)>& change) {
+        return attempt_confined(walls, [&] {
+            const auto found = static_cast<int>(syscall(SYS_openat, AT_FDCWD, outside.c_str(), O_PATH));
+            return found < 0 ? 255 : change(found) < 0 ? errno : 0;
+        });
+    };
+    constexpr long kFchmodat2 = 452, kSetxattrat = 463;
+    EXPECT_EQ(attempt([](int file) { return fchmod(file, 0777); }).code, EBADF);
+    EXPECT_EQ(attempt([](int file) { return fchown(file, 1, 1); }).code, EBADF);
+    EXPECT_EQ(attempt([](int file) { return fsetxattr(file, "user.x", "y", 1, 0); }).code, EBADF);
+    EXPECT_EQ(attempt([](int file) { return fchownat(file, "", 1, 1, AT_EMPTY_PATH); }).signal, SIGSYS);
+    EXPECT_EQ(attempt([](int file) { return syscall(kFchmodat2, file, "", 0777, AT_EMPTY_PATH); }).signal, SIGSYS);
+    EXPECT_EQ(attempt([](int file) { return syscall(kSetxattrat, file, "", AT_EMPTY_PATH, "", 0, 0); }).signal, SIGSYS);
+    for (long call : {SYS_chmod, SYS_chown, SYS_lchown, SYS_setxattr, SYS_lsetxattr, SYS_removexattr, SYS_truncate})
+        EXPECT_EQ(attempt([&](int) { return syscall(call, outside.c_str(), 0, 0, 0, 0); }).signal, SIGSYS) << call;
+    EXPECT_EQ(attempt([&](int) { return syscall(SYS_fchmodat, AT_FDCWD, outside.c_str(), 0777); }).signal, SIGSYS);
 }
 
 }  // namespace

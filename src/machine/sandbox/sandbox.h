@@ -26,6 +26,7 @@ struct Permissions {
     bool disks = false;                // files that disks lie in, through a ring of io_uring or on threads
     bool shares = false;               // folders that are served to the guest
     bool shared_changes = false;       // and what it changes in them
+    bool shared_owners = false;        // the guest's owners are the host's: links and special files are given away
     bool files = false;                // files by path, where confine_files leaves any
 };
 

@@ -57,17 +57,18 @@ constexpr std::array kFileCalls{SCMP_SYS(openat),    SCMP_SYS(newfstatat), SCMP_
                                 SCMP_SYS(renameat),  SCMP_SYS(renameat2),  SCMP_SYS(unlink),     SCMP_SYS(unlinkat),
                                 SCMP_SYS(utimensat), SCMP_SYS(flock),      SCMP_SYS(geteuid)};
 
-// A server of folders: by descriptor and name, within what confine_files leaves. Landlock does not know all of them:
-// what changes modes, owners, times and attributes takes descriptors of files that were opened, where there is a way.
+// A server of folders: by descriptor and name, within what confine_files leaves. Landlock does not know changes of
+// modes, owners, times and attributes: these calls take descriptors of files that were opened, which it does know.
+// Times of symbolic links have no such call, and for root, who alone gives links away, their owners have none either.
 constexpr std::array kShareCalls{SCMP_SYS(openat),   SCMP_SYS(openat2),   SCMP_SYS(statx),   SCMP_SYS(readlinkat),
                                  SCMP_SYS(getxattr), SCMP_SYS(listxattr), SCMP_SYS(fstatfs), SCMP_SYS(getdents64),
                                  SCMP_SYS(preadv),   SCMP_SYS(flock),     SCMP_SYS(syncfs)};
 constexpr int kFchmodat2 = 452;  // Linux 6.6; libraries do not know it yet
 constexpr std::array kShareChanges{
-    SCMP_SYS(pwritev),   SCMP_SYS(ftruncate),    SCMP_SYS(mkdirat),         SCMP_SYS(unlinkat),
-    SCMP_SYS(symlinkat), SCMP_SYS(linkat),       SCMP_SYS(renameat),        SCMP_SYS(renameat2),
-    SCMP_SYS(fchown),    SCMP_SYS(fchownat),     SCMP_SYS(fchmod),          SCMP_SYS(fsetxattr),
-    SCMP_SYS(utimensat), SCMP_SYS(fremovexattr), SCMP_SYS(copy_file_range), kFchmodat2};
+    SCMP_SYS(pwritev),   SCMP_SYS(ftruncate), SCMP_SYS(mkdirat),      SCMP_SYS(unlinkat),       SCMP_SYS(symlinkat),
+    SCMP_SYS(linkat),    SCMP_SYS(renameat),  SCMP_SYS(renameat2),    SCMP_SYS(fchown),         SCMP_SYS(fchmod),
+    SCMP_SYS(fsetxattr), SCMP_SYS(utimensat), SCMP_SYS(fremovexattr), SCMP_SYS(copy_file_range)};
+constexpr std::array kShareOwners{SCMP_SYS(fchownat), kFchmodat2};
 constexpr std::array kShareCommands{F_OFD_SETLK, F_OFD_GETLK};
 
 // The runtimes of sanitizers: leak checks at the end (threads that are stopped and looked at), reports with symbols.
@@ -136,11 +137,13 @@ void refuse_quietly(Filter& filter, bool shares) {
     if (!shares) filter.refuse(SCMP_SYS(statx));
 }
 
-void allow_shares(Filter& filter, bool changes) {
+void allow_shares(Filter& filter, const Permissions& permissions) {
     for (int call : kShareCalls) filter.allow(call);
     for (int command : kShareCommands) filter.allow(SCMP_SYS(fcntl), {equals(1, static_cast<uint64_t>(command))});
-    if (!changes) return;
+    if (!permissions.shared_changes) return;
     for (int call : kShareChanges) filter.allow(call);
+    if (!permissions.shared_owners) return;
+    for (int call : kShareOwners) filter.allow(call);
 }
 
 void add_rules(Filter& filter, const Permissions& permissions) {
@@ -163,7 +166,7 @@ void add_rules(Filter& filter, const Permissions& permissions) {
     if (permissions.files) {
         for (int call : kFileCalls) filter.allow(call);
     }
-    if (permissions.shares) allow_shares(filter, permissions.shared_changes);
+    if (permissions.shares) allow_shares(filter, permissions);
     if (kInstrumented) {
         for (int call : kForSanitizers) filter.allow(call);
     } else if (!permissions.files) {
