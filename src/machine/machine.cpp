@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 #include <sys/epoll.h>
 #include <sys/signalfd.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <csignal>
@@ -12,6 +13,7 @@
 
 #include "base/log.h"
 #include "machine/boot/boot_rom.h"
+#include "machine/boot/command_line.h"
 #include "machine/gdb/listener.h"
 #include "machine/sandbox/sandbox.h"
 
@@ -225,8 +227,7 @@ Result<> Machine::open_agent() {
 }
 
 std::string Machine::command_line() const {
-    const std::string text = specification_.append + shares_->parameters();
-    return specification_.append.empty() && !text.empty() ? text.substr(1) : text;
+    return boot::with_parameters(specification_.append, shares_->parameters());
 }
 
 bool Machine::keeps_changes() const {
@@ -275,7 +276,8 @@ Result<> Machine::confine_calls() const {
                                        .terminal = specification_.console.kind == ConsoleKind::kStdio,
                                        .disks = disks_ != nullptr,
                                        .shares = !specification_.shares.empty(),
-                                       .shared_changes = shares_->changes()}));
+                                       .shared_changes = shares_->changes(),
+                                       .shared_owners = geteuid() == 0}));
     if (!missing.empty()) log_warning("sandbox: {}", missing);
     return {};
 }

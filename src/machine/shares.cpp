@@ -118,11 +118,12 @@ bool Shares::changes() const {
 std::string Shares::parameters() const {
     std::string text;
     for (size_t i = 0; i < shares_.size(); i++) {
+        if (!text.empty() && text.back() != ' ') text += ' ';
         const ShareChoice& choice = shares_[i].choice;
         if (choice.guest == "/")
-            text += fmt::format(" rootfstype=virtiofs root=share{} {}", i, choice.read_only ? "ro" : "rw");
+            text += fmt::format("rootfstype=virtiofs root=share{} {}", i, choice.read_only ? "ro" : "rw");
         else if (!choice.guest.empty())
-            text += fmt::format(" doppel.share{}={}{}", i, choice.guest, choice.read_only ? ",ro" : "");
+            text += fmt::format("doppel.share{}={}{}", i, choice.guest, choice.read_only ? ",ro" : "");
     }
     return text;
 }

@@ -27,7 +27,7 @@ class Shares {
     void add_devices(std::vector<riscv64::VirtioSlot>& to, memory::GuestMemory& memory, unsigned harts);
     std::vector<sandbox::SharedFolder> folders() const;
     bool changes() const;
-    // What the kernel's command line tells of them; empty, or with a space in front.
+    // What the kernel's command line tells of them.
     std::string parameters() const;
     // After confine_files and before confine_calls.
     void start_threads(unsigned harts);
