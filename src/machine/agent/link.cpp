@@ -17,7 +17,6 @@ using doppel::agent::Hello;
 using doppel::agent::Stream;
 
 constexpr uint64_t kPause = 1'000'000'000;  // nanoseconds before a new session after a broken one
-constexpr uint8_t kStreams = 3;
 
 }  // namespace
 
