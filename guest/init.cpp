@@ -23,6 +23,8 @@ namespace doppel::guest {
 
 namespace {
 
+pid_t init = 0;  // the process that run_as_init made of itself; those that it starts inherit the variable
+
 constexpr time_t kPause = 1;  // seconds between two starts, and for programs to end at a shutdown
 
 struct MountPoint {
@@ -154,7 +156,21 @@ int supervise(const std::string& port) {
     }
 }
 
+bool ask_init(agent::PowerAction action) {
+    if (init == 0) return false;
+    switch (action) {
+        case agent::PowerAction::kReboot:
+            return kill(init, SIGTERM) == 0;
+        case agent::PowerAction::kHalt:
+            return kill(init, SIGUSR1) == 0;
+        case agent::PowerAction::kPowerOff:
+            break;
+    }
+    return kill(init, SIGUSR2) == 0;
+}
+
 void run_as_init(const std::string& port, std::vector<std::string> command) {
+    init = getpid();
     mount_all();
     reboot(RB_DISABLE_CAD);  // Ctrl-Alt-Del sends SIGINT
     sigset_t signals;

@@ -6,6 +6,7 @@
 
 #include <cctype>
 
+#include "guest/init.h"
 #include "guest/system_call.h"
 #include "guest/worker.h"
 
@@ -43,7 +44,8 @@ agent::Outcome change_power(const agent::PowerRequest& request, const Report& re
     // Said first: the program may end the guest before anything else is sent.
     report.result({});
     report.wait_until_passed_on();
-    if (run({program_for(request.action)}) != 0) power_off_now(request.action);
+    // The distribution's programs know other first processes than this one.
+    if (!ask_init(request.action) && run({program_for(request.action)}) != 0) power_off_now(request.action);
     _exit(0);
 }
 

@@ -47,12 +47,12 @@ class Agent:
 
 
 @contextlib.contextmanager
-def machine_with_agent(*options):
+def machine_with_agent(*what, prompt=guest.PROMPT):
     guest.tiny()
     with guest.surroundings() as around:
         path = around.folder / "agent"
-        with Machine("--agent", f"socket:{path}", *options, "tiny", on_terminal=False) as machine:
-            machine.expect(guest.PROMPT)
+        with Machine("--agent", f"socket:{path}", *(what or ("tiny",)), on_terminal=False) as machine:
+            machine.expect(prompt)
             check(path.exists(), "there is no socket")
             yield Agent(machine, path)
 
@@ -199,6 +199,38 @@ def test_an_agent_that_was_killed_or_rebooted_comes_back():
         agent.succeed("reboot")
         agent.machine.expect(guest.PROMPT)
         check(agent.run("echo rebooted") == "rebooted\n", "no session after a reboot")
+
+
+PROMPT_OF_SH = rb"~ # "
+
+
+def test_the_agent_can_be_a_guests_first_process():
+    with machine_with_agent(*guest.tiny_arguments("rdinit=/bin/doppel-agent"), prompt=PROMPT_OF_SH) as agent:
+        check(agent.run("readlink /proc/1/exe; tty < /dev/console") == "/bin/doppel-agent\n/dev/console\n", "process 1")
+        mounted = agent.run("cut -d' ' -f2 /proc/mounts").split()
+        check({"/dev", "/proc", "/sys", "/run", "/dev/pts", "/dev/shm"} <= set(mounted), mounted)
+        agent.machine.send("trap 'echo interrupted' INT; sleep 1000\n")  # on a terminal of its own
+        agent.machine.expect(rb"sleep 1000\r\n")
+        wait_for(lambda: "sleep 1000" in agent.run("ps"), "no sleep")
+        agent.machine.send(b"\x03")
+        agent.machine.expect(PROMPT_OF_SH)
+        agent.run("for i in 1 2 3; do (sh -c 'sleep 0.1 &'); done")
+        wait_for(lambda: " Z " not in agent.run("ps -o stat,args"), "orphans are not reaped")
+        agent.ask("exec", "--", "sh", "-c", "kill -9 $(pidof doppel-agent | tr ' ' '\\n' | grep -vx 1)")
+        wait_for(lambda: agent.ask("exec", "--", "echo", "again")[:2] == (0, "again\n"), "the agent was not started again")
+        agent.succeed("reboot")
+        agent.machine.expect(PROMPT_OF_SH)
+        agent.succeed("poweroff")
+        agent.machine.ends_with(0)
+
+
+def test_a_guest_whose_first_process_is_the_agent_ends_with_its_command():
+    with machine_with_agent(*guest.tiny_arguments('rdinit=/bin/doppel-agent -- sh -c "echo ready; read x; echo got $x"'),
+                            prompt=rb"ready\r\n") as agent:
+        agent.run("true")
+        agent.machine.send("a line\n")
+        agent.machine.expect(rb"got a line\r\n")
+        agent.machine.ends_with(0)
 
 
 def test_garbage_from_the_guests_side_of_the_port_harms_nobody():

@@ -1,7 +1,7 @@
 // agent_client SOCKET VERB...: the client library of the guest's agent, for tests of whole machines.
 //   wait | exec [-t COLUMNSxROWS] [-u USER] [-w DIR] [-e K=V]... [-c FD] -- PROGRAM... | put LOCAL REMOTE |
 //   get REMOTE LOCAL | statistics | poweroff | reboot | rescan | remove ADDRESS | time NANOSECONDS | identity HOSTNAME
-//   ID ENTROPY
+//   ID ENTROPY [ssh]
 // With -c, lines "size COLUMNS ROWS" and "signal N" on FD steer the program. The exit code is as CLI.md says.
 #include <unistd.h>
 
@@ -107,9 +107,10 @@ int serve(Client& agent, const std::string& verb, const std::vector<std::string>
     if (verb == "identity") {
         const std::string entropy = word(2);
         return code_of(
-            agent.run(Service::kIdentity,
-                      encode(IdentityRequest{
-                          .hostname = word(0), .machine_id = word(1), .entropy = {entropy.begin(), entropy.end()}})));
+            agent.run(Service::kIdentity, encode(IdentityRequest{.hostname = word(0),
+                                                                 .machine_id = word(1),
+                                                                 .ssh_host_keys = word(3) == "ssh",
+                                                                 .entropy = {entropy.begin(), entropy.end()}})));
     }
     return report(Error::usage(verb, "there is no such verb"));
 }
