@@ -3,6 +3,7 @@
 import os
 import pathlib
 import sys
+import tempfile
 import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
@@ -90,6 +91,30 @@ def test_a_machine_without_a_guests_work_is_small():
         machine.expect(rb"waiting")
         resident = guest.status(machine.pid)["VmRSS"]
         check(resident < 20 * MIB, resident / MIB, "MiB resident")
+
+
+def resident_of_its_own(*options):
+    with Machine("--firmware", guest.program("wait_forever"), "--engine", "interpret", *options, on_terminal=False) as machine:
+        machine.expect(rb"waiting")
+        return guest.status(machine.pid)["RssAnon"]
+
+
+def test_each_disk_shared_folder_and_socket_takes_less_than_a_megabyte():
+    if guest.INSTRUMENTED:
+        guest.skip("instrumented")
+    with tempfile.TemporaryDirectory(prefix="doppel-test-") as folder:
+        folder = pathlib.Path(folder)
+        disks = [folder / f"disk{i}" for i in range(16)]
+        for disk in disks:
+            with disk.open("wb") as file:
+                file.truncate(MIB)
+        kinds = {"disks": (len(disks), [word for disk in disks for word in ("--disk", disk)]), "folders": (6, ["--share", folder] * 6),
+                 "sockets": (1, ["--vsock", folder / "vsock"])}
+        without = resident_of_its_own()
+        for kind, (count, options) in kinds.items():
+            each = (resident_of_its_own(*options) - without) / count
+            print(f"{kind}: {each / 1024:.0f} KiB each")
+            check(each < MIB, kind, "take", each / MIB, "MiB each")
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@
 #include <linux/virtio_balloon.h>
 
 #include "device/virtio/fake_driver.h"
+#include "device/virtio/heap_testing.h"
 
 namespace doppel::device::virtio::balloon {
 namespace {
@@ -222,6 +223,13 @@ TEST(VirtioBalloon, GoesOnInARestoredMachine) {
     EXPECT_EQ(before.driver.take(before.rings[kStatistics]), std::nullopt);
     before.driver.move_to(after.machine);
     EXPECT_EQ(before.driver.take(before.rings[kStatistics]), (FakeDriver::Used{0, 0})) << "it had the buffer still";
+}
+
+TEST(VirtioBalloon, TakesLessThanAMegabyteOfTheHost) {
+    const HeapGrowth heap;
+    Fixture f;
+    f.start();
+    EXPECT_LT(heap.bytes(), kMostHeapOfDevice);
 }
 
 }  // namespace

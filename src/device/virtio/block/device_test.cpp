@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "device/virtio/block/device_testing.h"
+#include "device/virtio/heap_testing.h"
 
 namespace doppel::device::virtio::block {
 namespace {
@@ -295,6 +296,13 @@ TEST(VirtioBlock, AnswersInARestoredMachineWhatWasAskedBefore) {
     after.machine.settle();
     EXPECT_EQ(after.driver.take(before.ring), (FakeDriver::Used{4, 513}));
     EXPECT_TRUE(is_disk_content(after, kDataAt, 1, 512));
+}
+
+TEST(VirtioBlock, TakesLessThanAMegabyteOfTheHost) {
+    const HeapGrowth heap;
+    DiskFixture f({.disk = {.queues = 8}});
+    f.start();
+    EXPECT_LT(heap.bytes(), kMostHeapOfDevice);
 }
 
 }  // namespace

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "device/virtio/console/testing.h"
+#include "device/virtio/heap_testing.h"
 
 namespace doppel::device::virtio::console {
 namespace {
@@ -255,6 +256,13 @@ TEST(VirtioConsole, GoesOnInARestoredMachineInTheMiddleOfABuffer) {
     EXPECT_EQ(after.driver.take(kFromGuest), (FakeDriver::Used{0, 0}));
     after.driver.offer_buffer(kToGuest, 0);
     EXPECT_EQ(after.driver.read(kToGuest), "for the guest");
+}
+
+TEST(VirtioConsole, TakesLessThanAMegabyteOfTheHost) {
+    const HeapGrowth heap;
+    Fixture f;
+    f.open();
+    EXPECT_LT(heap.bytes(), kMostHeapOfDevice);
 }
 
 }  // namespace

@@ -10,6 +10,7 @@
 
 #include "base/temporary_folder.h"
 #include "device/virtio/fake_driver.h"
+#include "device/virtio/heap_testing.h"
 
 namespace doppel::device::virtio::fs {
 namespace {
@@ -228,6 +229,14 @@ TEST(VirtioFs, SurvivesRequestsThatAreNone) {
     EXPECT_EQ(f.answer(), (FakeDriver::Used{0, sizeof(fuse_out_header)}));
     f.send(0, FUSE_WRITE, 1, std::vector<uint8_t>(3), 0);
     EXPECT_EQ(f.answer(), (FakeDriver::Used{0, sizeof(fuse_out_header)}));
+}
+
+TEST(VirtioFs, TakesLessThanAMegabyteOfTheHost) {
+    const HeapGrowth heap;
+    const TemporaryFolder folder;
+    Fixture f(folder, 4);
+    f.start();
+    EXPECT_LT(heap.bytes(), kMostHeapOfDevice);
 }
 
 }  // namespace

@@ -5,6 +5,7 @@
 #include <linux/virtio_input.h>
 
 #include "device/virtio/fake_driver.h"
+#include "device/virtio/heap_testing.h"
 
 namespace doppel::device::virtio::input {
 namespace {
@@ -142,6 +143,13 @@ TEST(VirtioInput, APressThatNoBufferTookArrivesInTheRestoredMachine) {
     EXPECT_EQ(after.machine.pci.read(after.driver.device_config() + 2, 1), 15u) << "the selection";
     after.offer_event_buffers(0, 8);
     EXPECT_EQ(after.events(), kPress);
+}
+
+TEST(VirtioInput, TakesLessThanAMegabyteOfTheHost) {
+    const HeapGrowth heap;
+    Fixture f;
+    f.start();
+    EXPECT_LT(heap.bytes(), kMostHeapOfDevice);
 }
 
 }  // namespace

@@ -5,6 +5,7 @@
 #include <numeric>
 
 #include "device/virtio/fake_driver.h"
+#include "device/virtio/heap_testing.h"
 #include "device/virtio/net/fake_port.h"
 #include "device/virtio/net/linux_virtio_net.h"
 
@@ -383,6 +384,13 @@ TEST(VirtioNet, WhatWasNotSentYetIsSentByTheRestoredMachine) {
     EXPECT_EQ(after.port.received, network::Offloads{.checksum = true});
     EXPECT_EQ(after.port.give({{{}, frame_to({2, 8, 8, 8, 8, 8}, 1500)}}), 1u);
     EXPECT_EQ(after.received().size(), 2u);
+}
+
+TEST(VirtioNet, TakesLessThanAMegabyteOfTheHost) {
+    const HeapGrowth heap;
+    Fixture f;
+    f.start();
+    EXPECT_LT(heap.bytes(), kMostHeapOfDevice);
 }
 
 }  // namespace

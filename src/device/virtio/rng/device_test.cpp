@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "device/virtio/fake_driver.h"
+#include "device/virtio/heap_testing.h"
 
 namespace doppel::device::virtio::rng {
 namespace {
@@ -101,6 +102,13 @@ TEST(VirtioRng, AnswersInARestoredMachineWhatWasAskedBefore) {
     after.machine.settle();
     EXPECT_EQ(after.driver.take(before.ring), (FakeDriver::Used{2, 4}));
     EXPECT_EQ(after.machine.get<uint32_t>(kData), 0x04030201u);
+}
+
+TEST(VirtioRng, TakesLessThanAMegabyteOfTheHost) {
+    const HeapGrowth heap;
+    Fixture f;
+    f.start();
+    EXPECT_LT(heap.bytes(), kMostHeapOfDevice);
 }
 
 }  // namespace

@@ -7,6 +7,7 @@
 #include <numeric>
 
 #include "device/virtio/fake_driver.h"
+#include "device/virtio/heap_testing.h"
 #include "device/virtio/vsock/fake_host.h"
 
 namespace doppel::device::virtio::vsock {
@@ -15,10 +16,9 @@ namespace {
 constexpr unsigned kSlot = 1;
 constexpr uint64_t kCid = 7;
 constexpr uint64_t kRxData = kFakeRam + 0x100000, kTxData = kFakeRam + 0x200000, kEventData = kFakeRam + 0x300000;
-constexpr uint32_t kRxRoom = 4096;  // of a buffer
 constexpr uint16_t kBuffers = 16;
 constexpr uint16_t kRx = 0, kTx = 1, kEvent = 2;
-constexpr uint32_t kGuestPort = 1000, kHostPort = 2000;
+constexpr uint32_t kRxRoom = 4096, kGuestPort = 1000, kHostPort = 2000;
 
 struct Received {
     Header header;
@@ -487,6 +487,13 @@ TEST(VirtioVsock, ARestoredGuestHearsThatItsConnectionsAreGone) {
     after.send(Header{.source_port = 5, .operation = Operation::kRequest});
     UniqueFd other = after.host.answer();
     EXPECT_EQ(after.operations(), std::vector<Operation>{Operation::kResponse});
+}
+
+TEST(VirtioVsock, TakesLessThanAMegabyteOfTheHost) {
+    const HeapGrowth heap;
+    Fixture f;
+    f.start();
+    EXPECT_LT(heap.bytes(), kMostHeapOfDevice);
 }
 
 }  // namespace
