@@ -33,9 +33,10 @@ class Doppel:
         vectors = ["--vlen", "128"] if has_vectors else []
         return [self.program, "run", *self.options, *vectors, "--memory", f"{memory_mib}M", "--firmware", elf]
 
-    def machine(self, kernel, initrd, append, memory_mib, disk=None):
-        """`disk`: (path, format)."""
+    def machine(self, kernel, initrd, append, memory_mib, disk=None, share=None):
+        """`disk`: (path, format). `share`: a folder, with the tag share0."""
         disks = ["--disk", f"{disk[0]},format={disk[1]}"] if disk else []
+        disks += ["--share", share] if share else []
         return [self.program, "run", *self.options, "--memory", f"{memory_mib}M", "--kernel", kernel, "--initrd", initrd,
                 "--append", append, *disks]
 
@@ -63,12 +64,15 @@ class Qemu:
         vectors = ["-cpu", "rv64,v=true,vlen=128"] if has_vectors else []
         return [*self._command(memory_mib), *vectors, "-bios", elf]
 
-    def machine(self, kernel, initrd, append, memory_mib, disk=None, aio="threads"):
-        """`disk`: (path, format)."""
+    def machine(self, kernel, initrd, append, memory_mib, disk=None, aio="threads", share=None):
+        """`disk`: (path, format). `share`: the socket of a server of folders, which uses the guest's memory."""
         disks = []
         if disk:
             disks = ["-drive", f"file={disk[0]},format={disk[1]},if=none,id=disk,discard=unmap,aio={aio}",
                      "-device", "virtio-blk-pci,drive=disk"]
+        if share:
+            disks += ["-object", f"memory-backend-memfd,id=ram,size={memory_mib}M,share=on", "-machine", "memory-backend=ram",
+                      "-chardev", f"socket,id=share,path={share}", "-device", "vhost-user-fs-pci,chardev=share,tag=share0"]
         return [*self._command(memory_mib), "-kernel", kernel, "-initrd", initrd, "-append", append, *disks]
 
 
