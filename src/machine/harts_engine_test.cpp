@@ -16,6 +16,7 @@
 #endif
 #include "isa/riscv/assemble.h"
 #include "machine/harts.h"
+#include "machine/pauses.h"
 
 namespace doppel::machine {
 namespace {
@@ -183,6 +184,31 @@ TEST_F(HartsEngine, HartsThatStandStayWhereTheyAre) {
     harts->resume();
     while (!are_done()) std::this_thread::sleep_for(std::chrono::milliseconds(1));
     EXPECT_EQ(sums(), expected());
+    harts->stop();
+}
+
+TEST_F(HartsEngine, APauseLastsUntilTheLastReasonIsGoneAndTakesNoTimeOfTheGuest) {
+    using Reason = Pauses::Reason;
+    make(*translator);
+    put(kRam, {"addi s0, s0, 1", "jal zero, " + at(kRam)});
+    harts->start({kRam, 0, false});
+    Pauses pauses(*harts, timebase);
+    wait_for_each(10);
+    pauses.end(Reason::kUser);  // there was none
+    const uint64_t host_began = host_clock().monotonic();
+    pauses.begin(Reason::kUser);
+    pauses.begin(Reason::kStorage);
+    const uint64_t retired = harts->hart(0).retired, time = timebase.now();
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    pauses.end(Reason::kUser);
+    EXPECT_TRUE(pauses.is(Reason::kStorage) && !pauses.is(Reason::kUser));
+    harts->change_engine(interpreter);
+    EXPECT_EQ(harts->hart(0).retired, retired);
+    pauses.end(Reason::kStorage);
+    const uint64_t passed = (timebase.now() - time) * device::Timebase::kNanosecondsPerTick;
+    EXPECT_LE(passed + 20'000'000, host_clock().monotonic() - host_began);
+    wait_for_each(10);
+    EXPECT_GT(harts->hart(0).retired, retired);
     harts->stop();
 }
 

@@ -80,6 +80,7 @@ Result<> Machine::build() {
         DOPPEL_TRY(statistics_, StatisticsReport::open(specification_.statistics));
     }
     harts_ = std::make_unique<Harts>(specification_.cpus, engines_->current(), std::move(surroundings));
+    pauses_ = std::make_unique<Pauses>(*harts_, *timebase_);
     auto hart_input = [this](unsigned hart, unsigned interrupt) { return harts_->line(hart, interrupt); };
     std::vector<device::CfiFlash::Parts> flash;
     for (const FlashBank& bank : flash_) flash.push_back({*bank.content, bank.file.get(), bank.read_only});

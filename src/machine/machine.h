@@ -21,6 +21,7 @@
 #include "machine/gdb/server.h"
 #include "machine/harts.h"
 #include "machine/htif.h"
+#include "machine/pauses.h"
 #include "machine/riscv64_board.h"
 #include "machine/sandbox/file_remover.h"
 #include "machine/shares.h"
@@ -127,8 +128,8 @@ class Machine {
     std::unique_ptr<agent::AgentServer> agent_server_;  // null: nobody asked for it
     std::unique_ptr<DebugTarget> debug_target_;
     std::unique_ptr<gdb::Server> debugger_;
-    uint64_t standing_since_ = 0;  // the guest's clock when it was paused for want of room
-    std::mutex htif_lock_;         // leaf
+    std::unique_ptr<Pauses> pauses_;
+    std::mutex htif_lock_;  // leaf
     std::unique_ptr<Htif> htif_;
 
     std::mutex end_lock_;  // leaf

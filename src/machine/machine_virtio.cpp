@@ -54,15 +54,11 @@ Result<> Machine::open_disks() {
     // A debugger decides alone what harts do; then the guest's requests wait, and it does not.
     disks_->set_standstill({.begin =
                                 [this] {
-                                    if (debug_target_) return;
-                                    harts_->pause();
-                                    standing_since_ = timebase_->now();
+                                    if (!debug_target_) pauses_->begin(Pauses::Reason::kStorage);
                                 },
                             .end =
                                 [this] {
-                                    if (debug_target_) return;
-                                    timebase_->set(standing_since_);  // for the guest no time has passed
-                                    harts_->resume();
+                                    if (!debug_target_) pauses_->end(Pauses::Reason::kStorage);
                                 }});
     return {};
 }

@@ -1,0 +1,44 @@
+// Why a machine's harts stand still, if they do, and the guest's clock with them.
+#pragma once
+
+#include <cstdint>
+
+#include "device/timebase.h"
+#include "machine/harts.h"
+
+namespace doppel::machine {
+
+// For the machine's thread. Several may want the guest to wait; it goes on when the last of them is content, and for it
+// no time has passed.
+class Pauses {
+  public:
+    enum class Reason : uint8_t { kUser = 1, kStorage = 2 };
+
+    // Both outlive this.
+    Pauses(Harts& harts, device::Timebase& timebase) : harts_(harts), timebase_(timebase) {}
+
+    // When it returns no guest code runs.
+    void begin(Reason reason) {
+        if (reasons_ == 0) {
+            harts_.pause();
+            since_ = timebase_.now();
+        }
+        reasons_ |= static_cast<uint8_t>(reason);
+    }
+    void end(Reason reason) {
+        const bool was = reasons_ != 0;
+        reasons_ &= static_cast<uint8_t>(~static_cast<uint8_t>(reason));
+        if (!was || reasons_ != 0) return;
+        timebase_.set(since_);
+        harts_.resume();
+    }
+    bool is(Reason reason) const { return (reasons_ & static_cast<uint8_t>(reason)) != 0; }
+
+  private:
+    Harts& harts_;
+    device::Timebase& timebase_;
+    uint8_t reasons_ = 0;
+    uint64_t since_ = 0;  // ticks of the timebase
+};
+
+}  // namespace doppel::machine
