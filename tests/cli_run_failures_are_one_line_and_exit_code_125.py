@@ -9,8 +9,8 @@ with launcher() as doppel:
     (doppel.folder / "guest").write_text("#!/bin/sh\n")
     (doppel.folder / "words").write_text("words")
     os.mkfifo(doppel.folder / "fifo")
-    for says, *arguments in (("not built yet", "stop", "x"), ("not built yet", "disk", "serve"), ("not built yet", "image", "build"),
-                             ("not built yet", "run", "--volume", "v:/d", "tiny"), ("not built yet", "run", "-d", "tiny"),
+    for says, *arguments in (("not built yet", "snapshot", "x"), ("not built yet", "disk", "serve"), ("not built yet", "image", "build"),
+                             ("not built yet", "run", "--volume", "v:/d", "tiny"), ("not built yet", "run", "--hostname", "x", "tiny"),
                              ("not built yet", "run", "--engine", "kvm", "tiny"), ("not built yet", "run", "--arch", "x86_64", "tiny"),
                              ("not built yet", "run", "--as", "container", "tiny"), ("a root tree", "run", "./"),
                              ("a script", "run", "./guest"), ("unknown content", "run", "./words"), ("neither", "run", "./fifo"),

@@ -36,7 +36,7 @@ with launcher() as doppel:
     check(answer["pid"] == process.pid, answer)
     check(answer["specification"] == {"arch": "riscv64", "engine": "translate", "code_cache": 8 << 20, "translation_cache": "here",
                                       "translation_cache_size": 32 << 20, "translate_without": "windows,loops", "cpus": 3, "memory": 1 << 30, "kernel": "Image",
-                                      "initrd": "", "append": 'a "b" \u20ac', "firmware": "", "irqchip": "plic", "virtio": "mmio", "vsock": "vsock,cid=9", "console": "file:log", "agent": "socket:a", "share": ["d:/mnt,ro"],
+                                      "initrd": "", "append": 'a "b" \u20ac', "firmware": "", "irqchip": "plic", "virtio": "mmio", "vsock": "vsock,cid=9", "console": "file:log", "agent": "socket:a", "control": "none", "share": ["d:/mnt,ro"],
                                       "no_reboot": True, "disk": ["a,,b,ro", "c,iops=5"], "code_flash": "", "variable_flash": "",
                                       "gdb": "", "sandbox": True, "statistics": "run.json", "trace": ["irq,trap=a=b,limit=1M", "sbi=-"], "vlen": 0, "name": ""}, answer)
 

@@ -97,6 +97,7 @@ class Arguments::Reader {
 
 Result<Arguments> Arguments::parse(const Verb& verb, std::span<const std::string> words) {
     Arguments arguments(verb);
+    arguments.words_.assign(words.begin(), words.end());
     DOPPEL_CHECK(Reader(arguments, words).read());
     return arguments;
 }

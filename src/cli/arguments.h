@@ -25,7 +25,8 @@ class Arguments {
     // Of an option that may be repeated: in the order given.
     std::vector<std::string> values(std::string_view option) const;
     const std::vector<std::string>& operands() const { return operands_; }
-    bool help() const { return help_; }  // --help or -h: nothing else was checked
+    const std::vector<std::string>& words() const { return words_; }  // all of them, as they came
+    bool help() const { return help_; }                               // --help or -h: nothing else was checked
     const Verb& verb() const { return *verb_; }
 
   private:
@@ -39,6 +40,7 @@ class Arguments {
     const Verb* verb_;
     std::vector<Given> given_;
     std::vector<std::string> operands_;
+    std::vector<std::string> words_;
     bool help_ = false;
 };
 

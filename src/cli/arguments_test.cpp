@@ -83,7 +83,7 @@ TEST(Arguments, RefuseWhatIsWrong) {
 
 TEST(Arguments, RefuseWhatIsNotBuiltByName) {
     for (const auto& words : std::vector<std::vector<std::string>>{
-             {"--volume", "x:/y"}, {"-d"}, {"-e", "A=1", "-eB=2"}, {"--rm"}, {"--net=user"}}) {
+             {"--volume", "x:/y"}, {"-w", "d"}, {"-e", "A=1", "-eB=2"}, {"--net=user"}}) {
         const auto parsed = parse("run", words);
         ASSERT_FALSE(parsed) << words[0];
         EXPECT_EQ(parsed.error().kind, ErrorKind::kFailed) << words[0];
@@ -100,7 +100,7 @@ TEST(Verbs, AreKnownWhetherBuiltOrNot) {
 TEST(Verbs, ThatAreBuiltCanBeRunAndHaveAnExample) {
     for (const Verb& verb : verbs()) {
         if (verb.state != State::kBuilt) continue;
-        EXPECT_NE(verb.run, nullptr) << verb.name;
+        EXPECT_TRUE(verb.run != nullptr || !verb.program.empty()) << verb.name;
         EXPECT_THAT(std::string(verb.example), HasSubstr("doppel " + std::string(verb.name))) << verb.name;
         EXPECT_FALSE(verb.summary.empty()) << verb.name;
     }

@@ -6,6 +6,7 @@
 
 #include "cli/arguments.h"
 #include "cli/help.h"
+#include "cli/launch.h"
 #include "cli/verb.h"
 
 namespace doppel::cli {
@@ -26,6 +27,12 @@ Error unknown_verb(const std::string& name, std::span<const Verb> among) {
     return Error::usage(name, "no such verb", cure.empty() ? "doppel help lists the verbs" : cure);
 }
 
+Result<int> become_program(const Verb& verb, const Arguments& arguments) {
+    std::vector<std::string> words{std::string(verb.name)};
+    words.insert(words.end(), arguments.words().begin(), arguments.words().end());
+    return fail(become(std::string(verb.program), words));
+}
+
 int run_verb(const Verb& verb, std::span<const std::string> words) {
     if (verb.state == State::kPlanned) return report(not_built(std::string(verb.name)), kNotBuiltCode);
     const auto arguments = Arguments::parse(verb, words);
@@ -34,7 +41,7 @@ int run_verb(const Verb& verb, std::span<const std::string> words) {
         std::fputs(help_for(verb).c_str(), stdout);
         return 0;
     }
-    const auto code = verb.run(*arguments);
+    const auto code = verb.program.empty() ? verb.run(*arguments) : become_program(verb, *arguments);
     return code ? *code : report(code.error(), verb.failure);
 }
 

@@ -12,14 +12,6 @@
 namespace doppel::cli {
 namespace {
 
-// Where this very file lies, links resolved: what was installed together stays together.
-Result<std::string> beside(const std::string& name) {
-    std::error_code error;
-    const auto self = std::filesystem::read_symlink("/proc/self/exe", error);
-    if (error) return fail(Error::system("find " + name, "/proc/self/exe", error.value()));
-    return (self.parent_path() / name).string();
-}
-
 std::vector<char*> argument_vector(const std::string& path, const std::vector<std::string>& words) {
     std::vector<char*> pointers{const_cast<char*>(path.c_str())};
     for (const auto& word : words) pointers.push_back(const_cast<char*>(word.c_str()));
@@ -61,6 +53,13 @@ class SignalsForChild {
 };
 
 }  // namespace
+
+Result<std::string> beside(const std::string& name) {
+    std::error_code error;
+    const auto self = std::filesystem::read_symlink("/proc/self/exe", error);
+    if (error) return fail(Error::system("find " + name, "/proc/self/exe", error.value()));
+    return (self.parent_path() / name).string();
+}
 
 Error become(const std::string& executable, const std::vector<std::string>& words) {
     const auto path = beside(executable);

@@ -29,6 +29,7 @@ constexpr std::array kMachineOptions{std::string_view("--kernel"),
                                      std::string_view("--firmware"),
                                      std::string_view("--console"),
                                      std::string_view("--agent"),
+                                     std::string_view("--control"),
                                      std::string_view("--no-reboot"),
                                      std::string_view("--engine"),
                                      std::string_view("--irqchip"),
@@ -77,6 +78,11 @@ Result<> take_machine_values(const Arguments& arguments, Specification& s) {
         const auto path = machine::agent_from(*agent);
         if (!path) return fail(Error::usage("--agent", *agent + " is no place for it", "give socket:FILE or none"));
         s.agent = *path;
+    }
+    if (const auto control = arguments.value("--control")) {
+        const auto path = machine::control_from(*control);
+        if (!path) return fail(Error::usage("--control", *control + " is no place for it", "give socket:FILE or none"));
+        s.control = *path;
     }
     if (const auto irqchip = arguments.value("--irqchip")) {
         const auto choice = machine::irqchip_from(*irqchip);

@@ -1,14 +1,12 @@
 // doppel run: decide, make what is missing, and become the machine.
-#include <sys/stat.h>
 #include <unistd.h>
 
-#include <cerrno>
 #include <cstdio>
 #include <nlohmann/json.hpp>
 
-#include "base/file.h"
 #include "cli/commands.h"
 #include "cli/launch.h"
+#include "cli/obtain.h"
 #include "cli/plan.h"
 
 namespace doppel::cli {
@@ -30,26 +28,9 @@ int explain(const Plan& plan, bool json) {
     return 0;
 }
 
-// The image, made first if need be. Nothing when the maker failed, having said why.
-Result<std::optional<image::Image>> obtain_image(const Plan& plan, const image::Catalog& catalog, int& maker_code) {
-    DOPPEL_TRY(auto image, catalog.find(plan.image, plan.arch.value));
-    if (image) return image;
-    DOPPEL_TRY(maker_code, run_and_wait("doppel-image", {"make", plan.image, "--arch", plan.arch.value}));
-    if (maker_code != 0) return std::optional<image::Image>();
-    DOPPEL_TRY(image, catalog.find(plan.image, plan.arch.value));
-    if (!image) return fail(Error{"run", plan.image, "the image is not there although it was made", ""});
-    return image;
-}
-
-// Said here rather than by the machine: before the terminal is touched.
-Result<> check_readable(std::string_view purpose, const std::string& path) {
-    if (path.empty()) return {};
-    struct stat status {};
-    if (stat(path.c_str(), &status) != 0) return fail(Error::system(std::string(purpose), path, errno));
-    // Opening a FIFO would wait for its writer.
-    if (!S_ISREG(status.st_mode)) return fail(Error{std::string(purpose), path, "it is not a regular file", ""});
-    DOPPEL_CHECK(open_for_reading(path, purpose));
-    return {};
+// Otherwise nothing of it stays, and nothing is between the user and the machine.
+bool keeps_instance(const Arguments& arguments) {
+    return arguments.has("--detach") || arguments.has("--name") || arguments.has("--restart");
 }
 
 }  // namespace
@@ -58,15 +39,14 @@ Result<int> run_run(const Arguments& arguments) {
     DOPPEL_TRY(const image::Catalog catalog, image::Catalog::of_user());
     DOPPEL_TRY(Plan plan, make_plan(arguments, catalog));
     if (arguments.has("--explain")) return explain(plan, arguments.has("--json"));
-    if (!plan.image.empty()) {
-        int maker_code = 0;
-        DOPPEL_TRY(const auto image, obtain_image(plan, catalog, maker_code));
-        if (!image) return maker_code > 128 ? maker_code : arguments.verb().failure;
-        DOPPEL_CHECK(add_image(plan, *image));
+    if (keeps_instance(arguments)) {
+        std::vector<std::string> words{"run"};
+        words.insert(words.end(), arguments.words().begin(), arguments.words().end());
+        return fail(become("doppel-instance", words));
     }
-    DOPPEL_CHECK(check_readable("read kernel", plan.specification.kernel));
-    DOPPEL_CHECK(check_readable("read initrd", plan.specification.initrd));
-    DOPPEL_CHECK(check_readable("read firmware", plan.specification.firmware));
+    int maker_code = 0;
+    DOPPEL_TRY(const bool whole, complete(plan, catalog, maker_code));
+    if (!whole) return maker_code > 128 ? maker_code : arguments.verb().failure;
     if (!plan.arch_was_asked && isatty(STDERR_FILENO) == 1)
         std::fprintf(stderr, "doppel: a %s machine: %s\n", plan.arch.value.c_str(), plan.arch.why.c_str());
     DOPPEL_TRY(const UniqueFd specification, machine::to_memfd(plan.specification));

@@ -47,6 +47,7 @@ struct Verb {
     std::string_view example;
     int failure = 1;                                 // the exit code when it fails
     Result<int> (*run)(const Arguments&) = nullptr;  // the exit code
+    std::string_view program = {};                   // or the executable beside doppel that is called with all words
 };
 
 std::span<const Verb> verbs();

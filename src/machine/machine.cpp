@@ -237,8 +237,8 @@ bool Machine::keeps_changes() const {
 
 bool Machine::makes_sockets() const {
     bool debugger = !specification_.gdb.empty() && !gdb::debugger_port(specification_.gdb);
-    return specification_.console.kind == ConsoleKind::kSocket || !specification_.agent.empty() || debugger ||
-           !specification_.vsock.path.empty();
+    return specification_.console.kind == ConsoleKind::kSocket || !specification_.agent.empty() ||
+           !specification_.control.empty() || debugger || !specification_.vsock.path.empty();
 }
 
 bool Machine::accepts_clients() const {
@@ -251,6 +251,7 @@ Result<> Machine::settle() {
     }
     DOPPEL_CHECK(open_debugger());
     DOPPEL_CHECK(open_agent());
+    DOPPEL_CHECK(open_control());
     // The console last, so that what is wrong before that is said on a terminal that is still the user's.
     DOPPEL_CHECK(open_console());
     if (file_remover_) file_remover_->seal();
@@ -301,6 +302,7 @@ Result<Machine::End> Machine::run_once() {
                        .device_tree = boot.layout.device_tree,
                        .host_firmware = !boot.firmware});
         if (debug_target_) debug_target_->harts_started();
+        tell_started();
     }
     loop_->run();
     if (traces_) traces_->set_hurry(true);

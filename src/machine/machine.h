@@ -14,6 +14,7 @@
 #include "machine/boot_files.h"
 #include "machine/console/console.h"
 #include "machine/console_input.h"
+#include "machine/control/server.h"
 #include "machine/debug_target.h"
 #include "machine/disks.h"
 #include "machine/engines.h"
@@ -32,13 +33,20 @@
 #include "machine/vsock_host.h"
 #include "memory/guest_memory.h"
 
+namespace doppel::device::virtio::balloon {
+class BalloonDevice;
+}
+namespace doppel::device::virtio::input {
+class PowerKeyDevice;
+}
+
 namespace doppel::machine {
 
-class Machine {
+class Machine final : private control::Target {
   public:
     // Takes what the specification asks for (memory, console); boots nothing yet.
     static Result<std::unique_ptr<Machine>> create(Specification specification);
-    ~Machine();
+    ~Machine() override;
 
     // Boots, and again after each reboot, until the guest powers off, fails, or the user or a signal ends it. The
     // thread becomes the I/O thread. Returns the exit code; an error when the first boot could not begin. SIGTERM,
@@ -47,6 +55,9 @@ class Machine {
 
     // On the I/O thread, while it runs: the guest goes on by another engine without its notice.
     Result<> change_engine(EngineChoice choice);
+
+    // A descriptor that gets a byte when guest code begins to run, and is closed then. Before `run`.
+    void tell_when_started(UniqueFd descriptor) { started_ = std::move(descriptor); }
 
   private:
     struct End {
@@ -84,6 +95,11 @@ class Machine {
     Result<trace::Symbols> read_symbols(const Boot& boot) const;
     Result<> open_console();
     Result<> open_agent();
+    // machine_control.cpp
+    Result<> open_control();
+    Result<> carry_out(const control::Request& request) override;
+    control::Status status() const override;
+    void tell_started();
     // Makes what can be made before the process is confined only, and confines it.
     Result<> settle();
     std::string command_line() const;
@@ -129,6 +145,10 @@ class Machine {
     std::unique_ptr<DebugTarget> debug_target_;
     std::unique_ptr<gdb::Server> debugger_;
     std::unique_ptr<Pauses> pauses_;
+    device::virtio::balloon::BalloonDevice* balloon_ = nullptr;  // the board's
+    device::virtio::input::PowerKeyDevice* power_key_ = nullptr;
+    std::unique_ptr<control::ControlServer> control_server_;  // null: nobody asked for it
+    UniqueFd started_;
     std::mutex htif_lock_;  // leaf
     std::unique_ptr<Htif> htif_;
 

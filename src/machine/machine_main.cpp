@@ -17,11 +17,18 @@ int report(const doppel::Error& error) {
     return error.kind == doppel::ErrorKind::kUsage ? kExitUsage : kExitNotStarted;
 }
 
-doppel::Result<int> run(int specification_fd) {
+doppel::Result<int> run(int specification_fd, int ready_fd) {
     DOPPEL_TRY(auto specification, doppel::machine::from_fd(specification_fd));
     close(specification_fd);
     DOPPEL_TRY(auto machine, doppel::machine::Machine::create(std::move(specification)));
+    if (ready_fd >= 0) machine->tell_when_started(doppel::UniqueFd(ready_fd));
     return machine->run();
+}
+
+bool descriptor_from(const char* text, int& fd) {
+    const char* end = text + std::strlen(text);
+    const auto [stop, problem] = std::from_chars(text, end, fd);
+    return problem == std::errc() && stop == end && fd >= 0;
 }
 
 // Every thread inherits the mask; the machine's event loop reads these signals.
@@ -40,18 +47,17 @@ void ignore_file_size_limit() {
 }  // namespace
 
 int main(int argc, char** argv) {
-    int fd = -1;
-    bool understood = argc == 3 && std::strcmp(argv[1], "--spec-fd") == 0;
-    if (understood) {
-        const char* end = argv[2] + std::strlen(argv[2]);
-        auto [stop, problem] = std::from_chars(argv[2], end, fd);
-        understood = problem == std::errc() && stop == end && fd >= 0;
-    }
+    // --spec-fd N [--ready-fd N]: the second gets a byte when guest code begins to run.
+    int fd = -1, ready = -1;
+    bool understood = argc >= 3 && std::strcmp(argv[1], "--spec-fd") == 0 && descriptor_from(argv[2], fd);
+    if (argc > 3)
+        understood =
+            understood && argc == 5 && std::strcmp(argv[3], "--ready-fd") == 0 && descriptor_from(argv[4], ready);
     if (!understood) {
         return report(doppel::Error::usage("doppel-machine", "it is started by doppel", "use doppel run"));
     }
     block_ending_signals();
     ignore_file_size_limit();
-    auto code = run(fd);
+    auto code = run(fd, ready);
     return code ? *code : report(code.error());
 }

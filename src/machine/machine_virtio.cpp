@@ -24,8 +24,12 @@ Result<std::vector<riscv64::VirtioSlot>> Machine::make_virtio_devices() {
     namespace console = device::virtio::console;
     std::vector<riscv64::VirtioSlot> devices;
     devices.push_back({slot::kRng, std::make_unique<virtio::rng::RngDevice>()});
-    devices.push_back({slot::kBalloon, std::make_unique<virtio::balloon::BalloonDevice>(memory_)});
-    devices.push_back({slot::kInput, std::make_unique<virtio::input::PowerKeyDevice>()});
+    auto balloon = std::make_unique<virtio::balloon::BalloonDevice>(memory_);
+    balloon_ = balloon.get();
+    devices.push_back({slot::kBalloon, std::move(balloon)});
+    auto power_key = std::make_unique<virtio::input::PowerKeyDevice>();
+    power_key_ = power_key.get();
+    devices.push_back({slot::kInput, std::move(power_key)});
     if (vsock_) {
         devices.push_back(
             {slot::kVsock, std::make_unique<virtio::vsock::VsockDevice>(specification_.vsock.cid, *vsock_)});

@@ -21,6 +21,8 @@ Result<std::unique_ptr<Console>> open_pty_console(EventLoop& loop);
 // same name is replaced.
 Result<std::unique_ptr<Console>> open_socket_console(const std::string& path, EventLoop& loop,
                                                      sandbox::FileRemover* remover);
+// Standard output without blocking, also where it shares its open file with others.
+UniqueFd open_standard_output();
 // Swallows output.
 std::unique_ptr<Console> make_null_console(EventLoop& loop);
 

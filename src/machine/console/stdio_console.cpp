@@ -70,9 +70,11 @@ class StdioConsole final : public Console {
     EventLoop::Timer look_;
 };
 
-// Standard output without blocking. O_NONBLOCK belongs to the open file, which is shared with the shell and others, so
+}  // namespace
+
+// O_NONBLOCK belongs to the open file, which is shared with the shell and others, so
 // terminals and pipes are opened anew; a file never blocks, and opening it anew would lose its position.
-UniqueFd open_output() {
+UniqueFd open_standard_output() {
     struct stat status {};
     if (fstat(STDOUT_FILENO, &status) != 0) return {};
     if (S_ISCHR(status.st_mode) || S_ISFIFO(status.st_mode)) {
@@ -85,10 +87,8 @@ UniqueFd open_output() {
     return same;
 }
 
-}  // namespace
-
 Result<std::unique_ptr<Console>> open_stdio_console(EventLoop& loop, std::function<void()> quit) {
-    auto console = std::make_unique<StdioConsole>(loop, open_output(), std::move(quit));
+    auto console = std::make_unique<StdioConsole>(loop, open_standard_output(), std::move(quit));
     DOPPEL_CHECK(console->start());
     return console;
 }

@@ -304,6 +304,7 @@ Result<> validate(const Specification& s) {
     DOPPEL_CHECK(check_shares(s));
     DOPPEL_CHECK(check_debugger(s.gdb));
     DOPPEL_CHECK(check_text("--agent", s.agent, kMaxSocketPath));
+    DOPPEL_CHECK(check_text("--control", s.control, kMaxSocketPath));
     DOPPEL_CHECK(check_text("--stats", s.statistics, kMaxPath));
     DOPPEL_CHECK(check_traces(s.traces));
     if (!is_name(s.name))

@@ -79,6 +79,7 @@ struct Specification {
     std::vector<ShareChoice> shares;  // at most kMaxShares, each in another place of the guest
     std::string gdb;         // where a debugger connects: a port of 127.0.0.1, or a socket's path; empty: nowhere
     std::string agent;       // the socket for those who use the guest's agent; empty: none
+    std::string control;     // the socket for those who control the machine (machine/control); empty: none
     bool no_reboot = false;  // a guest's reboot ends the machine instead
     bool sandbox = true;     // the process is confined when guest code runs
     std::string statistics;  // told at the end: "-" on standard error, else in a file, as JSON; empty: not at all
@@ -108,6 +109,10 @@ std::string text_of(const ConsoleChoice& console);
 // socket:F or none: the path.
 std::optional<std::string> agent_from(std::string_view text);
 std::string agent_text(const std::string& path);
+// The same words for the control socket.
+inline std::optional<std::string> control_from(std::string_view text) {
+    return agent_from(text);
+}
 // FILE[,ro].
 FlashChoice flash_from(std::string_view text);
 std::string text_of(const FlashChoice& flash);
@@ -122,6 +127,8 @@ Result<Specification> from_json(std::string_view text);
 
 // A sealed memfd at offset 0 that holds the JSON and stays open over exec.
 Result<UniqueFd> to_memfd(const Specification& specification);
+// The same as from_json but for what `validate` says: what an image adds is missing yet.
+Result<Specification> unchecked_from_json(std::string_view text);
 // Reads what `to_memfd` made; does not close `fd`.
 Result<Specification> from_fd(int fd);
 

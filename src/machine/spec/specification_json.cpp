@@ -113,6 +113,7 @@ Result<> take_member(const std::string& key, const Json& value, Specification& s
     if (key == "variable_flash") return take_word(value, "--flash", flash_choice, s.variable_flash);
     if (key == "console") return take_word(value, "--console", console_from, s.console);
     if (key == "agent") return take_word(value, "--agent", agent_from, s.agent);
+    if (key == "control") return take_word(value, "--control", control_from, s.control);
     if (key == "share") return take_list(value, "--share", share_from, s.shares);
     if (key == "gdb") return take(value, "--gdb", s.gdb);
     if (key == "no_reboot") return take(value, "--no-reboot", s.no_reboot);
@@ -166,6 +167,7 @@ std::string to_json(const Specification& s) {
                 {"disk", texts_of(s.disks)},
                 {"console", text_of(s.console)},
                 {"agent", agent_text(s.agent)},
+                {"control", agent_text(s.control)},
                 {"share", texts_of(s.shares)},
                 {"gdb", s.gdb},
                 {"no_reboot", s.no_reboot},
@@ -176,12 +178,17 @@ std::string to_json(const Specification& s) {
         .dump(-1, ' ', false, Json::error_handler_t::replace);
 }
 
-Result<Specification> from_json(std::string_view text) {
+Result<Specification> unchecked_from_json(std::string_view text) {
     if (text.size() > kMaxJson) return fail(not_a_specification("it is longer than 1 MiB"));
     const auto json = parse_flat_object(text);
     if (!json) return fail(not_a_specification("it is not one flat JSON object with each key once"));
     Specification specification;
     for (const auto& [key, value] : json->items()) DOPPEL_CHECK(take_member(key, value, specification));
+    return specification;
+}
+
+Result<Specification> from_json(std::string_view text) {
+    DOPPEL_TRY(Specification specification, unchecked_from_json(text));
     DOPPEL_CHECK(validate(specification));
     return specification;
 }

@@ -1,0 +1,128 @@
+#include "machine/control/protocol.h"
+
+#include <algorithm>
+#include <array>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <utility>
+
+namespace doppel::machine::control {
+namespace {
+
+using Json = nlohmann::json;
+
+constexpr std::array kCommands{std::pair{std::string_view("status"), Command::kStatus},
+                               std::pair{std::string_view("pause"), Command::kPause},
+                               std::pair{std::string_view("resume"), Command::kResume},
+                               std::pair{std::string_view("power_key"), Command::kPowerKey},
+                               std::pair{std::string_view("balloon"), Command::kBalloon},
+                               std::pair{std::string_view("quit"), Command::kQuit}};
+constexpr const char* kRead = "read the request";
+constexpr const char* kAnswer = "control the machine";
+
+// Two levels at most, so that hostile text costs nothing; nullopt: it is no such object.
+std::optional<Json> parse_object(std::string_view line) {
+    if (line.size() > kMaxLine) return std::nullopt;
+    bool flat = true;
+    const auto watch = [&flat](int depth, Json::parse_event_t event, Json&) {
+        constexpr int kDeepest = 2;
+        if (event == Json::parse_event_t::array_start || depth > kDeepest) flat = false;
+        return flat;
+    };
+    Json json = Json::parse(line, watch, /*allow_exceptions=*/false);
+    if (!flat || !json.is_object()) return std::nullopt;
+    return json;
+}
+
+Error refuse(std::string why) {
+    return {kRead, "", std::move(why), ""};
+}
+
+Error nonsense() {
+    return {kAnswer, "the machine", "its answer makes no sense", "use the doppel that started it"};
+}
+
+template <class T>
+bool take_number(const Json& json, const char* key, T& out) {
+    const auto found = json.find(key);
+    if (found == json.end()) return true;
+    if (!found->is_number_unsigned()) return false;
+    out = found->get<T>();
+    return true;
+}
+
+std::string line_of(Json json) {
+    json["version"] = kVersion;
+    return json.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
+}
+
+}  // namespace
+
+Result<Request> parse_request(std::string_view line) {
+    const auto json = parse_object(line);
+    if (!json) return fail(refuse("it is no JSON object on a line"));
+    const auto version = json->find("version");
+    if (version == json->end() || !version->is_number_unsigned()) return fail(refuse("it has no version"));
+    if (version->get<uint64_t>() != kVersion) return fail(refuse("its version is not " + std::to_string(kVersion)));
+    const auto word = json->find("do");
+    if (word == json->end() || !word->is_string()) return fail(refuse("it does not say what to do"));
+    const auto command = std::ranges::find(kCommands, word->get<std::string>(),
+                                           [](const auto& known) { return std::string(known.first); });
+    if (command == kCommands.end()) return fail(refuse("it asks for what this machine cannot do"));
+    Request request{command->second};
+    const bool sized = request.command == Command::kBalloon;
+    if (sized != json->contains("bytes") || !take_number(*json, "bytes", request.bytes))
+        return fail(refuse(sized ? "it lacks a number of bytes" : "it has bytes that are not asked for"));
+    const size_t members = sized ? 3 : 2;
+    if (json->size() != members) return fail(refuse("it has an unknown member"));
+    return request;
+}
+
+Result<Status> parse_answer(std::string_view line) {
+    const auto json = parse_object(line);
+    if (!json) return fail(nonsense());
+    const auto ok = json->find("ok"), error = json->find("error"), machine = json->find("machine");
+    if (ok == json->end() || !ok->is_boolean()) return fail(nonsense());
+    if (!ok->get<bool>()) {
+        if (error == json->end() || !error->is_string()) return fail(nonsense());
+        return fail(Error{error->get<std::string>(), "", "", ""});
+    }
+    if (machine == json->end() || !machine->is_object()) return fail(nonsense());
+    Status status;
+    const auto paused = machine->find("paused"), engine = machine->find("engine");
+    if (paused == machine->end() || !paused->is_boolean()) return fail(nonsense());
+    status.paused = paused->get<bool>();
+    if (engine != machine->end() && engine->is_string()) status.engine = engine->get<std::string>();
+    const bool good = take_number(*machine, "cpus", status.cpus) && take_number(*machine, "memory", status.memory) &&
+                      take_number(*machine, "balloon", status.balloon) &&
+                      take_number(*machine, "balloon_target", status.balloon_target) &&
+                      take_number(*machine, "instructions", status.instructions);
+    if (!good) return fail(nonsense());
+    return status;
+}
+
+std::string encode(const Request& request) {
+    const auto known = std::ranges::find(kCommands, request.command, [](const auto& one) { return one.second; });
+    Json json{{"do", known->first}};
+    if (request.command == Command::kBalloon) json["bytes"] = request.bytes;
+    return line_of(std::move(json));
+}
+
+std::string encode(const Status& status) {
+    return line_of({{"ok", true},
+                    {"machine",
+                     {{"paused", status.paused},
+                      {"engine", status.engine},
+                      {"cpus", status.cpus},
+                      {"memory", status.memory},
+                      {"balloon", status.balloon},
+                      {"balloon_target", status.balloon_target},
+                      {"instructions", status.instructions}}}});
+}
+
+std::string encode(const Error& error) {
+    constexpr size_t kLongest = 1024;
+    return line_of({{"ok", false}, {"error", error.message().substr(0, kLongest)}});
+}
+
+}  // namespace doppel::machine::control
