@@ -9,6 +9,7 @@
 #include <sys/wait.h>
 
 #include <array>
+#include <cstdio>
 #include <filesystem>
 #include <fstream>
 #include <map>
@@ -28,6 +29,7 @@ class SessionTest : public testing::Test {
         int ends[2];
         ASSERT_EQ(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
         host.reset(ends[0]);
+        std::fflush(stdout);  // ThreadSanitizer's _exit writes what a child has inherited, into a program's output
         agent_process = fork();
         if (agent_process == 0) {
             host.reset();

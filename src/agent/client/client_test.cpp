@@ -316,11 +316,11 @@ TEST_F(AgentClient, GivesUpOnAMachineThatBreaksTheProtocol) {
         std::array<int, 2> stuck{};  // output that nobody takes
         ASSERT_EQ(pipe2(stuck.data(), O_CLOEXEC | O_NONBLOCK), 0);
         const UniqueFd reader(stuck[0]), writer(stuck[1]);
-        play([&](Machine& machine) {
+        play([lie = lies[i]](Machine& machine) {
             machine.greet();
             uint32_t channel = 0;
             machine.opened<ExecRequest>(channel);
-            lies[i](machine, channel);
+            lie(machine, channel);
         });
         auto client = connect();
         ASSERT_TRUE(client.has_value());
