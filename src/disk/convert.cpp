@@ -4,7 +4,6 @@
 #include <cstdio>
 #include <cstring>
 #include <nlohmann/json.hpp>
-#include <optional>
 #include <vector>
 
 #include "base/progress.h"
@@ -50,14 +49,7 @@ class Copy {
     Task<Status> run() {
         const size_t chunks = (from_.size() + kChunk - 1) / kChunk;
         auto one = [this](size_t i) { return copy_chunk(i * kChunk); };
-        const Status status = co_await storage::for_each_at_once(chunks, kAtOnce, one);
-        Status flushed = kOk;
-        if (flushing_) {
-            Task<Status>& last = *flushing_;
-            flushed = co_await last;
-        }
-        if (!status.ok()) co_return status;
-        co_return flushed;
+        co_return co_await storage::for_each_at_once(chunks, kAtOnce, one);
     }
     bool failed_reading() const { return failed_reading_; }
     void write_zeroes() { writes_zeroes_ = true; }  // the target is not new
@@ -84,20 +76,8 @@ class Copy {
             offset += length;
             progress_.advance(length);
         }
-        if (status.ok()) status = flush_now_and_then();
         free_.push_back(std::move(buffer));
         co_return status;
-    }
-
-    // Beside the copying, so that the end need not wait for all of it to reach the disk.
-    Status flush_now_and_then() {
-        constexpr uint64_t kPortion = 128 << 20;
-        if (written_ < kPortion || (flushing_ && !flushing_->done())) return kOk;
-        Status status = kOk;
-        if (flushing_) status = flushing_->take();
-        written_ = 0;
-        flushing_.emplace(to_.flush());
-        return status;
     }
 
     std::vector<uint8_t> take_buffer() {
@@ -131,7 +111,6 @@ class Copy {
             else
                 status = co_await to_.write(offset, Buffers(bytes.first(length)));
             if (!status.ok()) co_return status;
-            if (!zero) written_ += length;
             offset += length;
             bytes = bytes.subspan(length);
         }
@@ -170,8 +149,6 @@ class Copy {
     bool writes_zeroes_ = false;
     bool failed_reading_ = false;
     std::vector<std::vector<uint8_t>> free_;
-    std::optional<Task<Status>> flushing_;
-    uint64_t written_ = 0;  // since the last flush began
     Progress progress_;
 };
 
