@@ -381,6 +381,25 @@ def host_fsck(path, *options, codes=(0,)):
     check(done.returncode in codes, done.returncode, done.stdout, done.stderr)
 
 
+def test_a_file_system_that_the_guest_has_used_is_whole_for_the_host():
+    if shutil.which("mke2fs") is None:
+        guest.skip("the host has no mke2fs")
+    with folder() as here:
+        disk = raw(here / "disk", 128 * MIB)
+        subprocess.run(["mke2fs", "-q", "-t", "ext4", disk], check=True)
+        with booted("--disk", disk, "--cpus", "2") as machine:
+            machine.ask("modprobe ext4 && mount -t ext4 /dev/vda /mnt && mkdir /mnt/a /mnt/b")
+            machine.ask("for w in a b; do (cd /mnt/$w; i=0; while test $i -lt 40; do dd if=/dev/urandom of=$i bs=5000 count=$((i % 7)) "
+                        "2>/dev/null; ln $i hard$i; mv $i moved$i; test $((i % 3)) = 0 && rm hard$i; i=$((i + 1)); done; sync) & done; wait")
+            sums = machine.ask("cd /mnt && find . -type f | sort | xargs sha256sum | sha256sum | cut -c1-64; cd /; umount /mnt")
+            power_off(machine)
+        host_fsck(disk, "-n")
+        with booted("--disk", f"{disk},ro") as machine:
+            machine.ask("modprobe ext4 && mount -t ext4 -o ro /dev/vda /mnt")
+            check(machine.ask("cd /mnt && find . -type f | sort | xargs sha256sum | sha256sum | cut -c1-64") == sums, "other sums")
+            power_off(machine)
+
+
 def long_ext4_holds_under_load_on_raw_and_qcow2():
     with folder() as here:
         make_initramfs(here / "initrd")
