@@ -51,6 +51,7 @@ bench: ## boot time, speed of code, of whole programs and of disks, beside Debia
 	@bench/translator
 	@bench/storage
 	@bench/disks
+	@bench/instances
 	@bench/devices
 
 format: ## clang-format on every source file

@@ -31,6 +31,8 @@ inline constexpr std::array kEventsOptions{
 inline constexpr std::array kRmOptions{Option{"--force", 'f', "", "end it first if it runs"},
                                        Option{"--now", 0, "", "for good: doppel undelete cannot bring it back"}};
 inline constexpr std::array kPruneOptions{Option{"--now", 0, "", "for good"}};
-inline constexpr std::array kAutostartOptions{Option{"--off", 0, "", "no longer"}};
+inline constexpr std::array kAutostartOptions{
+    Option{"--off", 0, "", "no longer"}, Option{"--start", 0, "", "start them all, as the session's unit does"},
+    Option{"--stop", 0, "", "stop them all, as it does at the end"}, kTimeout};
 
 }  // namespace doppel::cli

@@ -1,5 +1,6 @@
 #include "instance/database.h"
 
+#include <fcntl.h>
 #include <sqlite3.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -125,7 +126,8 @@ Result<Database> Database::open_unchanging(const std::filesystem::path& path, in
 Result<Database> Database::open(const std::filesystem::path& path) {
     const bool exists = access(path.c_str(), F_OK) == 0;
     if (exists && access(path.parent_path().c_str(), W_OK) != 0) return open_unchanging(path, errno);
-    if (!exists) umask(umask(0) | 077);
+    // SQLite would make it readable for others.
+    if (!exists) close(::open(path.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
     Database database = opened(path, path.string(), SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE);
     if (sqlite3_errcode(database.database_.get()) != SQLITE_OK) return fail(database.error(kOpen));
     sqlite3_busy_timeout(database.database_.get(), kPatience);
@@ -153,12 +155,23 @@ Result<> Database::prepare() {
             Error{kOpen, path_.string(),
                   "its version is " + std::to_string(now) + ", and this doppel knows " + std::to_string(kVersion),
                   "use the newer doppel that made it"});
-    DOPPEL_CHECK(execute("PRAGMA journal_mode=WAL"));
+    DOPPEL_CHECK(begin_log());
     return change([&]() -> Result<> {
         DOPPEL_TRY(now, version());  // somebody else may have been faster
         for (; now < kVersion; now++) DOPPEL_CHECK(execute(kMigrations[static_cast<size_t>(now)]));
         return execute(("PRAGMA user_version=" + std::to_string(kVersion)).c_str());
     });
+}
+
+// SQLite does not wait here when several begin at once: each holds what another one needs.
+Result<> Database::begin_log() const {
+    constexpr int kStep = 5;  // milliseconds
+    for (int waited = 0;; waited += kStep) {
+        const auto begun = execute("PRAGMA journal_mode=WAL");
+        const bool busy = (sqlite3_errcode(database_.get()) & 0xff) == SQLITE_BUSY;
+        if (begun || !busy || waited >= kPatience) return begun;
+        usleep(kStep * 1000);
+    }
 }
 
 Result<> Database::execute(const char* sql) const {

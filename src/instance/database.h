@@ -58,6 +58,7 @@ class Database {
     static Database opened(const std::filesystem::path& path, const std::string& name, int flags);
     static Result<Database> open_unchanging(const std::filesystem::path& path, int why);
     Result<> prepare();
+    Result<> begin_log() const;
     Result<> execute(const char* sql) const;
     Result<int> version() const;
     Error error(std::string failed) const;

@@ -6,6 +6,8 @@
 #include <nlohmann/json.hpp>
 #include <utility>
 
+#include "machine/spec/members.h"
+
 namespace doppel::instance {
 namespace {
 
@@ -43,7 +45,7 @@ Result<> take_member(const std::string& key, const Json& value, Document& docume
     }
     if (key == "machine") {
         if (!value.is_object()) return fail(wrong("machine is not an object"));
-        DOPPEL_TRY(document.machine, machine::unchecked_from_json(value.dump()));
+        DOPPEL_TRY(document.machine, machine::from_members(value));
         return {};
     }
     return fail(wrong("unknown key " + key));

@@ -81,12 +81,12 @@ std::string last_message(const std::filesystem::path& directory) {
     return std::string(rest);
 }
 
-// Until a line's end is there, or the pipe's.
+// Until a line's end is there, behind which nothing is taken, or the pipe's.
 std::string read_to_end(int pipe, bool line_only = false) {
     std::string text;
     char piece[64];
     while (!line_only || text.find('\n') == text.npos) {
-        const ssize_t got = read(pipe, piece, sizeof piece);
+        const ssize_t got = read(pipe, piece, line_only ? 1 : sizeof piece);
         if (got < 0 && errno == EINTR) continue;
         if (got <= 0) break;
         text.append(piece, static_cast<size_t>(got));

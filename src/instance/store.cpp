@@ -34,9 +34,9 @@ Result<Store> Store::open() {
 
 RunState Store::state_of(const fs::path& directory, std::optional<Record>& record) const {
     record = read_record(directory);
+    if (!record) return RunState::kCreated;
     const UniqueFd lock(::open((directory / kLockFile).c_str(), O_RDWR | O_CLOEXEC | O_NOFOLLOW));
-    if (!lock || !is_locked(lock.get(), kRunsByte)) return record ? RunState::kStopped : RunState::kCreated;
-    if (!record) return RunState::kStarting;
+    if (!lock || !is_locked(lock.get(), kRunsByte)) return RunState::kStopped;
     switch (record->phase) {
         case Phase::kStarting:
             return RunState::kStarting;
@@ -83,8 +83,9 @@ void Store::repair(Instance& instance) {
 
 bool Store::reap(const Instance& instance) {
     if (!instance.document.remove || instance.runs()) return false;
-    // Whoever makes it holds it until it runs.
-    if (!ChangesLock::try_take(folder_.directory_of(instance.row.id))) return false;
+    // Whoever makes it holds it until it runs; when it has ended, it is its keeper who removes it.
+    const bool held = !ChangesLock::try_take(folder_.directory_of(instance.row.id));
+    if (held) return instance.state == RunState::kStopped;
     return erase(instance).has_value();
 }
 
@@ -233,8 +234,11 @@ Result<> Store::erase(const Instance& instance) {
     DOPPEL_CHECK(make_directory(instance));
     DOPPEL_TRY(const ChangesLock hold, ChangesLock::wait(directory));
     DOPPEL_CHECK(expect_stopped(instance));
-    DOPPEL_CHECK(database_.change([&] { return database_.erase(instance.row.id); }));
-    tell(instance, "purged");
+    DOPPEL_TRY(const auto row, database_.find(instance.row.id));
+    if (row) {
+        DOPPEL_CHECK(database_.change([&] { return database_.erase(instance.row.id); }));
+        tell(instance, "purged");
+    }
     std::error_code error;
     fs::remove_all(folder_.runtime_of(instance.row.id), error);
     fs::remove_all(directory, error);

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """Instances that are made, started, stopped, renamed and removed."""
 import json
+import os
 import pathlib
 import re
 import signal
@@ -35,6 +36,14 @@ def test_an_instance_runs_in_the_background_and_is_shut_down_cleanly():
         some.succeed("kill", "dev")
         check(json.loads(some.succeed("wait", "--json", "dev")) == [{"name": "dev", "exit_code": 137}], "after kill")
         some.expect_nothing_runs()
+
+
+def test_nothing_that_the_caller_had_open_stays_open():
+    with instances() as some:
+        ours, theirs = os.pipe()
+        some.succeed("run", "-d", "--name", "dev", *forever(), pass_fds=[theirs])
+        os.close(theirs)
+        check(os.read(ours, 1) == b"", "the pipe's end is still open")
 
 
 def test_a_guest_that_listens_to_nothing_is_ended_when_its_time_is_over():
@@ -183,6 +192,27 @@ def test_statistics_are_shown_in_three_forms():
         text = some.succeed("stats", "--prometheus")
         check(re.search(r'^doppel_memory_bytes\{name="dev"\} 16777216$', text, re.M), text)
         check("dev" in some.succeed("stats", "dev"), "the table")
+
+
+def test_instances_start_and_stop_with_the_session():
+    with instances() as some:
+        some.environment["XDG_CONFIG_HOME"] = str(some.folder / "config")
+        for name in ("one", "two"):
+            some.succeed("run", "-d", "--name", name, *forever())
+            some.succeed("kill", name)
+        some.succeed("autostart", "one")
+        check(some.succeed("autostart") == "one\n", "the list")
+        unit = some.folder / "config" / "systemd" / "user" / "doppel.service"
+        text = unit.read_text()
+        check((unit.parent / "default.target.wants" / "doppel.service").resolve() == unit, "the unit is not enabled")
+        command = re.search('^ExecStart="([^"]+)" autostart --start$', text, re.M)
+        check(command and pathlib.Path(command[1]) == guest.DOPPEL and f'Environment="DOPPEL_STATE={some.state}"' in text, text)
+        some.succeed("autostart", "--start")
+        check({name: one["state"] for name, one in some.list().items()} == {"one": "running", "two": "stopped"}, some.list())
+        some.succeed("autostart", "--stop", "--timeout", "0")
+        check(some.state_of("one") == "stopped", some.list())
+        some.succeed("autostart", "--off", "one")
+        check(some.succeed("autostart") == "" and not unit.exists(), "the unit is left")
 
 
 def test_what_an_instance_is_made_of_can_be_changed():

@@ -99,6 +99,19 @@ def test_a_shell_has_the_terminals_size_its_keys_and_its_characters():
             shell.expect_terminal_restored()
 
 
+def test_top_shows_what_runs_until_it_is_left():
+    with instances() as some:
+        some.fail("top", says="no terminal")
+        some.succeed("run", "-d", "--name", "dev", *forever())
+        with Terminal(some, "top") as top:
+            top.expect(rb"Name +state +Cpu%.*dev +running")
+            top.send("n")
+            top.expect(b"sorted by n")
+            top.send("q")
+            top.ends_with(0)
+            top.expect_terminal_restored()
+
+
 def test_the_log_is_followed_to_the_end():
     with instances() as some:
         some.succeed("run", "-d", "--name", "dev", *forever())

@@ -28,6 +28,17 @@ namespace {
 
 constexpr uint64_t kLimit = 1 << 20;  // bytes of a file that describes an instance
 
+// Whether the guest has handed over so much, within two seconds. One without a driver never does.
+bool balloon_follows(const Store& store, const Instance& instance, uint64_t bytes) {
+    constexpr int kLooks = 40, kStep = 50'000;  // microseconds
+    for (int i = 0; i < kLooks; i++) {
+        const auto status = instance::control(store, instance, {});
+        if (status && status->balloon >= bytes) return true;
+        usleep(kStep);
+    }
+    return false;
+}
+
 // What a running machine follows at once, and what it will be when it starts again.
 void change_what_runs(const Store& store, const Instance& instance, const Document& after) {
     if (instance.state != RunState::kRunning) return;
@@ -41,7 +52,9 @@ void change_what_runs(const Store& store, const Instance& instance, const Docume
                 wanted > now ? fail(Error{})
                              : instance::control(store, instance, {machine::control::Command::kBalloon, now - wanted});
             if (taken) {
-                std::fprintf(stderr, "doppel: %s: the guest is asked to make do with %s\n", name.c_str(),
+                const bool followed = balloon_follows(store, instance, now - wanted);
+                std::fprintf(stderr, "doppel: %s: the guest %s with %s\n", name.c_str(),
+                             followed ? "makes do" : "does not follow yet, and is asked to make do",
                              format_size(wanted).c_str());
                 continue;
             }

@@ -19,19 +19,33 @@ constexpr int kUsage = 2;
 
 using Run = Result<int> (*)(const Arguments&);
 namespace cli = doppel::cli;
-constexpr std::array kRuns{std::pair{"run", Run{cli::run_kept}},          std::pair{"ls", Run{cli::run_ls}},
-                           std::pair{"info", Run{cli::run_info}},         std::pair{"start", Run{cli::run_start}},
-                           std::pair{"stop", Run{cli::run_stop}},         std::pair{"restart", Run{cli::run_restart}},
-                           std::pair{"pause", Run{cli::run_pause}},       std::pair{"resume", Run{cli::run_resume}},
-                           std::pair{"kill", Run{cli::run_kill}},         std::pair{"console", Run{cli::run_console}},
-                           std::pair{"logs", Run{cli::run_logs}},         std::pair{"exec", Run{cli::run_exec}},
-                           std::pair{"shell", Run{cli::run_shell}},       std::pair{"cp", Run{cli::run_cp}},
-                           std::pair{"wait", Run{cli::run_wait}},         std::pair{"rename", Run{cli::run_rename}},
-                           std::pair{"set", Run{cli::run_set}},           std::pair{"edit", Run{cli::run_edit}},
-                           std::pair{"apply", Run{cli::run_apply}},       std::pair{"stats", Run{cli::run_stats}},
-                           std::pair{"events", Run{cli::run_events}},     std::pair{"rm", Run{cli::run_rm}},
-                           std::pair{"undelete", Run{cli::run_undelete}}, std::pair{"purge", Run{cli::run_purge}},
-                           std::pair{"prune", Run{cli::run_prune}}};
+constexpr std::array kRuns{std::pair{"run", Run{cli::run_kept}},
+                           std::pair{"ls", Run{cli::run_ls}},
+                           std::pair{"info", Run{cli::run_info}},
+                           std::pair{"start", Run{cli::run_start}},
+                           std::pair{"stop", Run{cli::run_stop}},
+                           std::pair{"restart", Run{cli::run_restart}},
+                           std::pair{"pause", Run{cli::run_pause}},
+                           std::pair{"resume", Run{cli::run_resume}},
+                           std::pair{"kill", Run{cli::run_kill}},
+                           std::pair{"console", Run{cli::run_console}},
+                           std::pair{"logs", Run{cli::run_logs}},
+                           std::pair{"exec", Run{cli::run_exec}},
+                           std::pair{"shell", Run{cli::run_shell}},
+                           std::pair{"cp", Run{cli::run_cp}},
+                           std::pair{"wait", Run{cli::run_wait}},
+                           std::pair{"rename", Run{cli::run_rename}},
+                           std::pair{"set", Run{cli::run_set}},
+                           std::pair{"edit", Run{cli::run_edit}},
+                           std::pair{"apply", Run{cli::run_apply}},
+                           std::pair{"stats", Run{cli::run_stats}},
+                           std::pair{"events", Run{cli::run_events}},
+                           std::pair{"rm", Run{cli::run_rm}},
+                           std::pair{"undelete", Run{cli::run_undelete}},
+                           std::pair{"purge", Run{cli::run_purge}},
+                           std::pair{"prune", Run{cli::run_prune}},
+                           std::pair{"top", Run{cli::run_top}},
+                           std::pair{"autostart", Run{cli::run_autostart}}};
 
 int report(const Error& error, int failure) {
     std::fprintf(stderr, "doppel: %s\n", error.message().c_str());

@@ -94,7 +94,9 @@ Result<int> run_kept(const Arguments& arguments) {
         return 0;
     }
     hold.reset();
-    return follow(instance, std::move(ends.ours), std::move(*started));
+    DOPPEL_TRY(const int code, follow(instance, std::move(ends.ours), std::move(*started)));
+    DOPPEL_CHECK(reap(instance.row.id));  // unless it runs on
+    return code;
 }
 
 Result<int> run_start(const Arguments& arguments) {

@@ -28,6 +28,8 @@ Result<int> run_set(const Arguments& arguments);
 Result<int> run_edit(const Arguments& arguments);
 Result<int> run_apply(const Arguments& arguments);
 Result<int> run_stats(const Arguments& arguments);
+Result<int> run_top(const Arguments& arguments);
+Result<int> run_autostart(const Arguments& arguments);
 Result<int> run_events(const Arguments& arguments);
 Result<int> run_rm(const Arguments& arguments);
 Result<int> run_undelete(const Arguments& arguments);

@@ -16,6 +16,7 @@
 #include <cstdio>
 #include <cstring>
 #include <ctime>
+#include <iterator>
 
 namespace doppel::instance {
 namespace {
@@ -56,7 +57,18 @@ void stay_open(int fd, bool over_exec) {
 
 }  // namespace
 
+// What the user's shell had open is none of ours, and nobody's for as long as the machine runs.
+void Keeper::close_others() const {
+    constexpr int kHighest = 1 << 16;
+    const int kept[] = {options_.specification, options_.lock, options_.report, options_.attach, directory_};
+    const int last = *std::max_element(std::begin(kept), std::end(kept));
+    for (int fd = STDERR_FILENO + 1; fd <= std::min(last, kHighest); fd++)
+        if (std::find(std::begin(kept), std::end(kept), fd) == std::end(kept)) close(fd);
+    close_range(static_cast<unsigned>(last) + 1, ~0U, 0);
+}
+
 bool Keeper::prepare() {
+    close_others();
     const sigset_t set = watched_signals();
     sigprocmask(SIG_SETMASK, &set, nullptr);
     signal(SIGPIPE, SIG_IGN);

@@ -31,6 +31,7 @@ class Keeper {
   private:
     static constexpr int kNotStarted = 125;
 
+    void close_others() const;
     bool prepare();
     bool start_machine();
     [[noreturn]] void become_machine(int console, int ready) const;

@@ -127,8 +127,6 @@ Result<Specification> from_json(std::string_view text);
 
 // A sealed memfd at offset 0 that holds the JSON and stays open over exec.
 Result<UniqueFd> to_memfd(const Specification& specification);
-// The same as from_json but for what `validate` says: what an image adds is missing yet.
-Result<Specification> unchecked_from_json(std::string_view text);
 // Reads what `to_memfd` made; does not close `fd`.
 Result<Specification> from_fd(int fd);
 

@@ -7,7 +7,7 @@
 #include <set>
 #include <vector>
 
-#include "machine/spec/specification.h"
+#include "machine/spec/members.h"
 
 namespace doppel::machine {
 namespace {
@@ -178,17 +178,17 @@ std::string to_json(const Specification& s) {
         .dump(-1, ' ', false, Json::error_handler_t::replace);
 }
 
-Result<Specification> unchecked_from_json(std::string_view text) {
-    if (text.size() > kMaxJson) return fail(not_a_specification("it is longer than 1 MiB"));
-    const auto json = parse_flat_object(text);
-    if (!json) return fail(not_a_specification("it is not one flat JSON object with each key once"));
+Result<Specification> from_members(const nlohmann::json& object) {
     Specification specification;
-    for (const auto& [key, value] : json->items()) DOPPEL_CHECK(take_member(key, value, specification));
+    for (const auto& [key, value] : object.items()) DOPPEL_CHECK(take_member(key, value, specification));
     return specification;
 }
 
 Result<Specification> from_json(std::string_view text) {
-    DOPPEL_TRY(Specification specification, unchecked_from_json(text));
+    if (text.size() > kMaxJson) return fail(not_a_specification("it is longer than 1 MiB"));
+    const auto json = parse_flat_object(text);
+    if (!json) return fail(not_a_specification("it is not one flat JSON object with each key once"));
+    DOPPEL_TRY(Specification specification, from_members(*json));
     DOPPEL_CHECK(validate(specification));
     return specification;
 }
