@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """The completion script, sourced by bash, offers verbs, options, choices and files; zsh and fish accept theirs where they are installed."""
 
+import os
 import shutil
 import subprocess
 
@@ -12,7 +13,8 @@ def complete(doppel, *words):
     line = " ".join(f"'{word}'" for word in ("doppel", *words))
     script = (f"source <('{doppel.program}' completion bash); COMP_WORDS=({line}); COMP_CWORD={len(words)}; _doppel; "
               "((${#COMPREPLY[@]})) && printf '%s\\n' \"${COMPREPLY[@]}\"; complete -p doppel >&2")
-    done = subprocess.run(["bash", "--norc", "-c", script], capture_output=True, text=True, cwd=doppel.folder, timeout=60)
+    done = subprocess.run(["bash", "--norc", "-c", script], capture_output=True, text=True, cwd=doppel.folder, timeout=60,
+                          env=os.environ | {"PATH": f"{doppel.program.parent}:{os.environ['PATH']}"})
     check("_doppel doppel" in done.stderr and "rror" not in done.stderr, done)
     return set(done.stdout.splitlines())
 
@@ -22,6 +24,9 @@ with launcher() as doppel:
     check(complete(doppel, "ru") == {"run"})
     check(complete(doppel, "") >= {"run", "image", "disk", "cache", "doctor", "completion", "version", "help", "ls", "exec"})
     check(complete(doppel, "snap") == set())
+    doppel.put_beside("doppel-instance", "import sys; print('gone' if '--deleted' in sys.argv else 'dev\\ndata\\nmail')")
+    check(complete(doppel, "stop", "d") == {"dev", "data"})
+    check(complete(doppel, "undelete", "") == {"gone"})
     check(complete(doppel, "rm", "--") == {"--help", "--force", "--now"})
     check(complete(doppel, "run", "--me") == {"--memory"})
     check(complete(doppel, "run", "--engine", "") == {"auto", "translate", "interpret", "check"})

@@ -81,6 +81,14 @@ std::string bash_values(const Verb& verb) {
     return text.empty() ? "" : "        case $previous in\n" + text + "        esac\n";
 }
 
+// The command that lists the instances that the verb takes; empty: it takes none.
+std::string instances(const Verb& verb) {
+    const bool takes = verb.operand_help.starts_with("NAME") || verb.operand_help.starts_with("[NAME]") ||
+                       verb.operand_help.starts_with("[NAME...]");
+    if (!takes || verb.program.empty()) return {};
+    return verb.name == "undelete" || verb.name == "purge" ? " ls -q --deleted 2>/dev/null" : " ls -q 2>/dev/null";
+}
+
 std::string bash_verb(const Verb& verb) {
     std::string options = "--help";
     for (const Option* option : built(verb.options)) options.append(" ").append(option->name);
@@ -101,6 +109,8 @@ std::string bash_verb(const Verb& verb) {
         text += "        esac\n";
     }
     if (verb.operand_is_file) text += "        _doppel_files\n";
+    if (const auto list = instances(verb); !list.empty())
+        text += "        COMPREPLY+=($(compgen -W \"$(\"${COMP_WORDS[0]}\"" + list + ")\" -- \"$word\"))\n";
     if (!verb.operand_words.empty())
         text += "        COMPREPLY+=($(compgen -W " + quoted(choices(verb.operand_words)) + " -- \"$word\"))\n";
     return text + "        ;;\n";
@@ -143,6 +153,8 @@ std::string zsh_verb(const Verb& verb) {
         if (std::ranges::any_of(verb.verbs, &Verb::operand_is_file))
             text += " \\\n            " + quoted("*:file:_files");
     }
+    if (const auto list = instances(verb); !list.empty())
+        text += " \\\n            " + quoted("*:instance:{compadd -- ${(f)\"$(doppel" + list + ")\"}}");
     const std::string words = choices(verb.operand_words);
     if (verb.operand_is_file)
         text +=
@@ -170,6 +182,7 @@ std::string fish_verb(const Verb& verb) {
                        quoted(verb.summary) + "\n";
     for (const Option* option : built(verb.options)) text += fish_option(verb, *option);
     if (verb.operand_is_file) text += seen + " -F\n";
+    if (const auto list = instances(verb); !list.empty()) text += seen + " -a " + quoted("(doppel" + list + ")") + "\n";
     if (const auto words = choices(verb.operand_words); !words.empty()) text += seen + " -a " + quoted(words) + "\n";
     for (const Verb* inner : built(verb.verbs)) {
         text += seen + " -a " + std::string(inner->name) + " -d " + quoted(inner->summary) + "\n";

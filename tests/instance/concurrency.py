@@ -53,6 +53,7 @@ def test_commands_at_once_on_one_instance_find_an_order():
         for done in at_once(some, verbs * 5):
             check(done.returncode in (0, 1) and done.stderr.count("\n") <= 1, done)
         some.succeed("start", "dev")
+        some.succeed("resume", "dev")  # the last word may have been pause
         check(some.state_of("dev") == "running", some.list())
         for done in at_once(some, [("run", "-d", "--name", "same", *forever())] * 8):
             check(done.returncode == 0 or "there is one of that name" in done.stderr, done)
