@@ -12,7 +12,11 @@ import sys
 import tempfile
 import time
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "bench")]
+from harness import debian, initramfs  # noqa: E402
+from harness.failure import Failure  # noqa: E402
+from harness.machines import cache_folder  # noqa: E402
 from support import guest  # noqa: E402
 from support.guest import DOPPEL, Machine, booted, check  # noqa: E402
 
@@ -245,6 +249,89 @@ def test_a_user_needs_no_privileges_to_share_a_root_file_system():
             machine.expect(guest.PROMPT)
             check(machine.ask("stat -c '%u %g %a' /etc/passwd /bin/busybox") == "3 4 644\n0 0 4755", "owners")
             check(machine.ask("stat -c '%t %T %F' /bin/sh; test -L /bin/sh").endswith("symbolic link"), "links")
+
+
+def packages(name, *wanted):
+    try:
+        return debian.tree_of(wanted, cache_folder() / "tests" / name)[0]
+    except Failure as problem:
+        guest.skip(f"no packages: {problem}")
+
+
+WITH_GIT = """export HOME=/tmp GIT_PAGER=cat PATH=/usr/bin:/bin
+git config --global user.name doppel; git config --global user.email doppel@localhost; git config --global init.defaultBranch main
+cd /mnt/in || exit 1
+git init -q . && git add -A . && git commit -q -m first || exit 1
+git checkout -q -b other && find . -name 'file-*1' -not -path './.git/*' | xargs rm && git commit -q -a -m removed || exit 1
+git checkout -q main && for i in 0 1 2 3; do
+    echo "line of turn $i" | tee -a folder$i/deeper*/file-* >/tmp/log && git commit -q -a -m "turn $i" || exit 1
+done
+git merge -q -s ours -m merged other && git gc -q --prune=now && git fsck --full --strict --no-progress || exit 1
+git clone -q --no-local file:///mnt/in /mnt/copy && git clone -q /mnt/in /mnt/linked || exit 1
+for one in copy linked; do
+    cd /mnt/$one && git fsck --full --strict --no-progress && test -z "$(git status --porcelain)" || exit 1
+    test "$(git rev-parse HEAD)" = "$(git -C /mnt/in rev-parse HEAD)" || exit 1
+    git checkout -q HEAD~2 && git checkout -q main && test -z "$(git status --porcelain)" || exit 1
+done
+echo all is whole
+"""
+
+
+def long_git_clones_and_checks_a_repository_on_a_share():
+    tree = packages("git", "git")
+    kernel, initrd, append = guest.tiny()
+    guest.PATIENCE = 1200
+    with folder() as outer:
+        shared = outer / "shared"
+        make_tree(shared / "in", 3000)
+        with initramfs.over(initrd, outer / "initrd", tree) as cpio:
+            cpio.program("work", WITH_GIT.encode())
+        options = ["--kernel", kernel, "--initrd", outer / "initrd", "--append", append, "--memory", "2G", "--cpus", "2"]
+        with Machine(*options, "--share", f"{shared}:/mnt") as machine:
+            machine.expect(guest.PROMPT)
+            check(machine.ask("sh /work").endswith("all is whole"), "the work")
+            machine.send("poweroff\r")
+            machine.ends_with(0)
+        for name in ("in", "copy", "linked"):
+            if shutil.which("git"):
+                subprocess.run(["git", "-c", "safe.directory=*", "-C", shared / name, "fsck", "--full", "--strict"], check=True)
+            shutil.rmtree(shared / name / ".git")
+        check(sums(shared / "in") == sums(shared / "copy") == sums(shared / "linked"), "the trees differ")
+
+
+def properties(root):
+    """What tar keeps, of all that is below; busybox's leaves the times of folders and links as they come."""
+    found = {}
+    for path in root.rglob("*"):
+        status = path.lstat()
+        content = os.readlink(path) if path.is_symlink() else digest(path) if path.is_file() else None
+        when = int(status.st_mtime) if stat.S_ISREG(status.st_mode) else 0
+        found[str(path.relative_to(root))] = (status.st_mode, status.st_uid, status.st_gid, when, content)
+    return found
+
+
+def check_same(one, other, what):
+    differ = [(name, one.get(name), other.get(name)) for name in sorted(one.keys() | other.keys()) if one.get(name) != other.get(name)]
+    check(not differ, what, len(differ), "differ:", differ[:10])
+
+
+def long_the_source_of_linux_goes_through_tar_in_and_out_of_a_share_unchanged():
+    tree = packages("linux", "linux-source-[0-9.]+")
+    archive = next((tree / "usr" / "src").glob("linux-source-*.tar.xz"))
+    guest.PATIENCE = 2400
+    with folder() as shared:
+        (shared / "in").mkdir()
+        subprocess.run(["tar", "xf", archive, "-C", shared / "in", "--strip-components=1", "--no-same-owner"], check=True)
+        before = properties(shared / "in")
+        check(len(before) > 80000, len(before), "files")
+        with booted("--share", f"{shared}:/mnt", "--memory", "1G") as machine:
+            machine.ask("mkdir /mnt/out && cd /mnt/in && tar cf - . | tar xf - -C /mnt/out")
+            code, expected = machine.shell(f"cd /mnt/in && {GUEST_SUMS}")
+            check(code == 0 and machine.ask(f"cd /mnt/out && {GUEST_SUMS}") == expected.strip(), "the guest reads another copy")
+            machine.send("poweroff\r")
+            machine.ends_with(0)
+        check_same(before, properties(shared / "in"), "the tree was changed")
+        check_same(before, properties(shared / "out"), "the host finds another copy")
 
 
 if __name__ == "__main__":
