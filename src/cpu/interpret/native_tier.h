@@ -84,6 +84,10 @@ class NativeTier {
     // A store went to the page at this guest physical address, which holds translated code.
     virtual void note_code_write(uint64_t physical) = 0;
 
+    // How much more often than usual a block is to be entered before it is worth a translation, as a power of two:
+    // where there is little room, none lasts.
+    virtual unsigned scarcity() const { return 0; }
+
     // Executed in translated code since it was made.
     virtual uint64_t instructions() const = 0;
     // What it has counted besides.

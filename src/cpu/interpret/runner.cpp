@@ -201,7 +201,7 @@ const Op* Runner::find_block() {
     if (native_ == nullptr) {
         fetched_pages_.add(hart_.pc >> 12);
         jumps_[(hart_.pc >> 1) & (kJumpEntries - 1)] = {hart_.pc, block, fetch_context_};
-    } else if (hot_ != 0 && heat_.grows_to(hot_, block->physical)) {
+    } else if (becomes_hot(block->physical)) {
         translate(place_in(*page));
     }
     budget_ -= block->count;

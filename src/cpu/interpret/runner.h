@@ -155,7 +155,9 @@ class Runner final : public Vcpu, public NativeHost, private isa::riscv::EngineH
     void run_ops(const Op* op);
     CodePlace place_in(const FetchEntry& page) const;  // of hart.pc
     void translate(const CodePlace& place);            // the block at hart.pc
-    bool run_native();                                 // false: a block is to be interpreted
+    // Whether it is worth it now, the block being entered.
+    bool becomes_hot(uint64_t physical) { return hot_ != 0 && heat_.grows_to(hot_ << native_->scarcity(), physical); }
+    bool run_native();  // false: a block is to be interpreted
     // The block, or the single instruction, at hart_.pc; nullptr: a fault was taken instead.
     const Op* find_block();
     const Op* find_single();

@@ -35,7 +35,7 @@ bool Runner::run_native() {
     const auto place = this->place();
     if (!place) return false;
     // What is in one page is counted when it is interpreted.
-    if (hot_ == 0 || (place->other_half != nullptr && heat_.grows_to(hot_, place->physical))) translate(*place);
+    if (hot_ == 0 || (place->other_half != nullptr && becomes_hot(place->physical))) translate(*place);
     switch (native_->run(*place, *data_tlb_, budget_)) {
         case NativeTier::Next::kGoOn:
             return true;

@@ -1,6 +1,7 @@
 // One vCPU's use of translated code.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <memory>
 #include <optional>
@@ -81,6 +82,7 @@ class Tier final : public interpret::NativeTier {
     void begin() override;
     void end() override;
     void note_code_write(uint64_t physical) override;
+    unsigned scarcity() const override { return static_cast<unsigned>(std::min<uint64_t>(generation_, kMostScarce)); }
     uint64_t instructions() const override { return instructions_; }
     void add_statistics(Statistics& statistics) const override;
 
@@ -100,6 +102,7 @@ class Tier final : public interpret::NativeTier {
         const void* code = nullptr;
     };
     static constexpr size_t kKnown = 1 << 16;
+    static constexpr uint64_t kMostScarce = 4;  // flushes of the cache, after which it is taken for too small
     Known& known(uint64_t physical) { return known_[(physical >> 1 ^ physical >> 15) & (kKnown - 1)]; }
     uint64_t key_of(uint64_t physical) const { return CodeCache::key_of(physical, mode_); }
 
