@@ -38,6 +38,7 @@ with fake_mirror.mirror() as mirror, home() as user:
     # The agent is built where there is a compiler for the guest.
     agent = pathlib.Path(sys.argv[1]).resolve().parent / "agent-riscv64"
     with_agent = {"doppel-agent": hashlib.sha256(agent.read_bytes()).hexdigest()} if agent.exists() else {}
+    check(len(record["packages"].pop("doppel-recipe")) == 16, record)
     check(record["packages"] == with_agent | {f"linux-image-{fake_mirror.KERNEL_VERSION}": "6.99.0-1", "busybox-static": "1:1.99.0-1"}, record)
     for name in ("kernel", "initrd"):
         content = (image / name).read_bytes()

@@ -150,6 +150,27 @@ Result<> take_flash(const Arguments& arguments, Specification& s) {
     return {};
 }
 
+Result<> take_networks(const Arguments& arguments, Specification& s) {
+    constexpr std::string_view kNone = "none";
+    const std::vector<std::string> given = arguments.values("--net");
+    for (const std::string& text : given) {
+        if (text == kNone && given.size() > 1)
+            return fail(Error::usage("--net", "is none and something else", "leave one of them out"));
+        if (text == kNone) continue;
+        for (const char* planned : {"switch:", "tap:"})
+            if (text.starts_with(planned)) return fail(not_built("run --net " + text));
+        DOPPEL_TRY(auto net, machine::net_from(text));
+        s.networks.push_back(net);
+    }
+    for (const std::string& text : arguments.values("--publish")) {
+        DOPPEL_TRY(auto forward, machine::publish_from(text));
+        s.forwards.push_back(std::move(forward));
+    }
+    // Ports are led into a network, and there is one kind that takes them.
+    if (given.empty() && !s.forwards.empty()) s.networks.emplace_back();
+    return {};
+}
+
 Result<> take_shares(const Arguments& arguments, Specification& s) {
     for (const std::string& text : arguments.values("--share")) {
         DOPPEL_TRY(auto share, machine::share_from(text));
@@ -355,6 +376,7 @@ Result<Plan> make_plan(const Arguments& arguments, const image::Catalog& catalog
     DOPPEL_CHECK(take_virtio(arguments, plan.specification));
     DOPPEL_CHECK(take_flash(arguments, plan.specification));
     DOPPEL_CHECK(take_shares(arguments, plan.specification));
+    DOPPEL_CHECK(take_networks(arguments, plan.specification));
     DOPPEL_CHECK(choose_arch(arguments, plan));
     DOPPEL_CHECK(choose_engine(arguments, plan));
     DOPPEL_CHECK(check_terminal(arguments, plan.specification));

@@ -56,6 +56,7 @@ Result<> Machine::build() {
     DOPPEL_CHECK(watch_signals());
     DOPPEL_CHECK(open_disks());
     DOPPEL_CHECK(open_vsock());
+    DOPPEL_CHECK(open_networks());
     DOPPEL_TRY(engines_, Engines::create(specification_, translations_.get(), /*exchangeable=*/false));
 
     bool bare_metal = !specification_.firmware.empty();
@@ -279,7 +280,8 @@ Result<> Machine::confine_calls() const {
                                        .disks = disks_ != nullptr,
                                        .shares = !specification_.shares.empty(),
                                        .shared_changes = shares_->changes(),
-                                       .shared_owners = geteuid() == 0}));
+                                       .shared_owners = geteuid() == 0,
+                                       .link = !network_ports_.empty()}));
     if (!missing.empty()) log_warning("sandbox: {}", missing);
     return {};
 }

@@ -32,6 +32,7 @@
 #include "machine/translation_store.h"
 #include "machine/vsock_host.h"
 #include "memory/guest_memory.h"
+#include "network/port.h"
 
 namespace doppel::device::virtio::balloon {
 class BalloonDevice;
@@ -84,6 +85,7 @@ class Machine final : private control::Target {
     // No hart runs.
     Result<> close_disks();
     Result<> open_vsock();
+    Result<> open_networks();
     Result<> watch_signals();
     Result<Boot> read_parts();
     Result<> load(Boot& boot);
@@ -126,6 +128,7 @@ class Machine final : private control::Target {
     std::unique_ptr<EventLoop> loop_;
     std::unique_ptr<Disks> disks_;      // null: none
     std::unique_ptr<VsockHost> vsock_;  // null: no vsock
+    std::vector<std::unique_ptr<network::Port>> network_ports_;
     std::unique_ptr<device::Timebase> timebase_;
     UniqueFd signals_;
     std::unique_ptr<Console> console_;

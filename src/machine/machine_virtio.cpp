@@ -1,12 +1,16 @@
 // The virtio devices of a machine, and what of the host is behind them.
 #include <algorithm>
 
+#include "base/entropy.h"
 #include "device/virtio/balloon/device.h"
 #include "device/virtio/console/device.h"
 #include "device/virtio/input/device.h"
+#include "device/virtio/net/device.h"
 #include "device/virtio/rng/device.h"
 #include "device/virtio/vsock/device.h"
 #include "machine/machine.h"
+#include "machine/user_network.h"
+#include "network/user/nat.h"
 
 namespace doppel::machine {
 
@@ -15,6 +19,14 @@ namespace {
 // Port 0 is what a driver without ports takes for a console; the machine's is the UART, so there is none.
 constexpr unsigned kAgentPort = 1;
 constexpr const char* kAgentPortName = "org.doppel.agent";
+
+// Locally administered, of one card.
+device::virtio::net::MacAddress card_address() {
+    device::virtio::net::MacAddress address{};
+    (void)!host_entropy(address);
+    address[0] = static_cast<uint8_t>((address[0] & 0xfc) | 2);
+    return address;
+}
 
 }  // namespace
 
@@ -33,6 +45,11 @@ Result<std::vector<riscv64::VirtioSlot>> Machine::make_virtio_devices() {
     if (vsock_) {
         devices.push_back(
             {slot::kVsock, std::make_unique<virtio::vsock::VsockDevice>(specification_.vsock.cid, *vsock_)});
+    }
+    for (unsigned i = 0; i < network_ports_.size(); i++) {
+        devices.push_back({slot::kNetwork + i,
+                           std::make_unique<virtio::net::NetDevice>(
+                               virtio::net::NetOptions{card_address(), network::user::kMtu}, *network_ports_[i])});
     }
     for (unsigned i = 0; disks_ && i < disks_->count(); i++) {
         devices.push_back({slot::kDisk + i, disks_->make_device(i, specification_.cpus)});
@@ -71,6 +88,15 @@ Result<> Machine::close_disks() {
     if (!disks_) return {};
     if (!board_) disks_->forget_devices();
     return disks_->close();
+}
+
+Result<> Machine::open_networks() {
+    for (size_t i = 0; i < specification_.networks.size(); i++) {
+        const auto forwards = i == 0 ? specification_.forwards : std::vector<network::Forward>();
+        DOPPEL_TRY(auto port, start_user_network(*loop_, specification_.networks[i], forwards));
+        network_ports_.push_back(std::move(port));
+    }
+    return {};
 }
 
 Result<> Machine::open_vsock() {

@@ -8,6 +8,7 @@
 #include <system_error>
 
 #include "base/file.h"
+#include "base/hash.h"
 #include "base/log.h"
 #include "image/lock.h"
 #include "image/make/deb.h"
@@ -26,6 +27,7 @@ constexpr uint64_t kWorkingSpace = 96ull << 20;
 constexpr uint64_t kBusyboxLimit = 64ull << 20;
 constexpr uint64_t kModuleLimit = 16ull << 20;
 constexpr uint64_t kAgentLimit = 16ull << 20;
+constexpr const char* kRecipeName = "doppel-recipe";  // the same, with what else an image depends on
 constexpr const char* kAgentName = "doppel-agent";  // among the image's packages, with its digest for a version
 
 // What drives devices of doppel's machines that the kernel has as modules. A kernel that has one built in lacks it
@@ -43,6 +45,9 @@ const WantedModule kModules[] = {
     {"kernel/fs/jbd2/jbd2.ko", {"kernel/crypto/crc32c_generic.ko"}},
     {"kernel/fs/ext4/ext4.ko",
      {"kernel/fs/jbd2/jbd2.ko", "kernel/fs/mbcache.ko", "kernel/lib/crc16.ko", "kernel/crypto/crc32c_generic.ko"}},
+    {"kernel/net/core/failover.ko"},
+    {"kernel/drivers/net/net_failover.ko", {"kernel/net/core/failover.ko"}},
+    {"kernel/drivers/net/virtio_net.ko", {"kernel/drivers/net/net_failover.ko", "kernel/net/core/failover.ko"}},
     {"kernel/drivers/virtio/virtio_balloon.ko"},
     {"kernel/drivers/virtio/virtio_input.ko"},
     {"kernel/drivers/input/evdev.ko"},
@@ -98,9 +103,19 @@ class TinyMaker {
         if (options_.refresh) return std::nullopt;
         auto there = catalog_.find(kTinyName, arch_);
         if (!there || !*there) return std::nullopt;
-        const auto agent = (*there)->packages.find(kAgentName);
-        const bool same = agent_.empty() || (agent != (*there)->packages.end() && agent->second == agent_version_);
+        auto has = [&](const char* name, const std::string& version) {
+            const auto found = (*there)->packages.find(name);
+            return found != (*there)->packages.end() && found->second == version;
+        };
+        const bool same = has(kRecipeName, recipe()) && (agent_.empty() || has(kAgentName, agent_version_));
         return same ? std::move(*there) : std::nullopt;
+    }
+
+    // Changes with what an image is made of besides its packages.
+    static std::string recipe() {
+        std::string text = tiny_initrd_recipe();
+        for (const WantedModule& one : kModules) text.append(one.path);
+        return fmt::format("{:016x}", hash64({reinterpret_cast<const uint8_t*>(text.data()), text.size()}));
     }
 
     Result<> fill(const fs::path& staging) {
@@ -200,6 +215,7 @@ class TinyMaker {
         image.append = "quiet";
         image.kernel_version = kernel_version;
         image.packages = {{found.kernel.name, found.kernel.version}, {found.busybox.name, found.busybox.version}};
+        image.packages[kRecipeName] = recipe();
         if (!agent_.empty()) image.packages[kAgentName] = agent_version_;
         for (const char* file : {"kernel", "initrd"}) {
             DOPPEL_TRY(image.files[file], measure_file(directory / file));

@@ -11,7 +11,7 @@ namespace doppel::image {
 namespace {
 
 // Each command is a process, some ten million instructions, that the user waits for: only what a shell needs.
-// Disks are looked for by the shell alone: read and test are its own.
+// Disks and network cards are looked for by the shell alone: read and test are its own.
 // A plain `poweroff` or `reboot` signals process 1 (busybox init/halt.c) and leaves the rest to it; hence the traps,
 // and the shell in the background, because a trap waits for a foreground command. cttyhack finds the terminal behind
 // /dev/console, which cannot be a controlling terminal itself: job control and Ctrl-C need one. login gives SIGINT its
@@ -26,8 +26,17 @@ mount -t tmpfs tmpfs /run
 mkdir /dev/pts && mount -t devpts devpts /dev/pts
 hostname tiny
 for device in /sys/bus/virtio/devices/*/device; do
-    test -e "$device" && read -r id <"$device" && test "$id" = 0x0002 && modprobe virtio_blk && break
+    test -e "$device" && read -r id <"$device" || continue
+    case $id in 0x0001) card=1 ;; 0x0002) disk=1 ;; esac
 done
+test -z "$disk" || modprobe virtio_blk
+if test -n "$card"; then
+    modprobe virtio_net
+    ip link set lo up
+    for card in /sys/class/net/eth*; do
+        ip link set "${card##*/}" up && udhcpc -q -n -t 5 -T 1 -i "${card##*/}" -s /etc/udhcpc.script >/dev/null 2>&1
+    done
+fi
 read -r words </proc/cmdline
 case $words in *doppel.share*)
     for word in $words; do
@@ -45,6 +54,15 @@ shell=$!
 @AGENT@wait $shell
 poweroff -f
 )";
+// What udhcpc calls with a lease. IPv6 is the kernel's own.
+constexpr const char* kLeaseScript = R"(#!/bin/sh
+case $1 in bound|renew) ;; *) exit 0 ;; esac
+ip addr flush dev "$interface" scope global
+ip addr add "$ip/$mask" dev "$interface"
+for gateway in $router; do ip route add default via "$gateway" dev "$interface"; done
+for server in $dns; do echo "nameserver $server"; done >/etc/resolv.conf
+)";
+
 constexpr std::string_view kAgentPlace = "@AGENT@";
 constexpr const char* kAgentLine = "doppel-agent --supervise </dev/null >/dev/null 2>&1 &\n";
 
@@ -71,6 +89,7 @@ Result<> write_configuration(CpioWriter& cpio, const std::string& greeting, bool
     DOPPEL_CHECK(cpio.file("etc/passwd", "root::0:0:root:/root:/bin/sh\n"));
     DOPPEL_CHECK(cpio.file("etc/group", "root:x:0:\ntty:x:5:\n"));
     DOPPEL_CHECK(cpio.file("etc/profile", "PS1='\\h:\\w# '\n"));
+    DOPPEL_CHECK(cpio.file("etc/udhcpc.script", kLeaseScript, 0755));
     DOPPEL_CHECK(cpio.file("etc/motd", greeting + "\n"));
     DOPPEL_CHECK(cpio.character_device("dev/console", 5, 1));  // the kernel opens it before /init can mount /dev
     return cpio.file("init", init_script(with_agent), 0755);
@@ -124,6 +143,10 @@ Result<> write_tiny_initrd(const std::filesystem::path& path, const TinyContent&
     DOPPEL_CHECK(write_configuration(cpio, content.greeting, !content.agent.empty()));
     DOPPEL_CHECK(write_modules(cpio, content));
     return cpio.finish();
+}
+
+std::string tiny_initrd_recipe() {
+    return std::string(kInit) + kLeaseScript;
 }
 
 }  // namespace doppel::image

@@ -33,4 +33,7 @@ struct TinyContent {
 // instructions.
 Result<> write_tiny_initrd(const std::filesystem::path& path, const TinyContent& content);
 
+// What the content is made into that is nobody's but this code's: it changes when an image made before is out of date.
+std::string tiny_initrd_recipe();
+
 }  // namespace doppel::image

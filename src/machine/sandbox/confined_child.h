@@ -30,6 +30,7 @@ struct Walls {
     Permissions permissions;
     std::optional<int> folder = std::nullopt;
     std::vector<SharedFolder> shared = {};
+    Network network = Network::kTaken;  // beside shared folders
 };
 
 inline constexpr int kNotConfined = 99;
@@ -46,7 +47,8 @@ inline Outcome attempt_confined(const Walls& walls, const std::function<int()>& 
         std::atomic<bool> started{false};
         std::atomic<bool> confined{false};
         std::atomic<int> code{0};
-        if (walls.files && !(walls.shared.empty() ? confine_files(walls.folder) : confine_files(walls.shared)))
+        if (walls.files &&
+            !(walls.shared.empty() ? confine_files(walls.folder) : confine_files(walls.shared, walls.network)))
             _exit(kNotConfined);
         std::thread thread([&] {
             started = true;

@@ -48,17 +48,17 @@ constexpr int kScopeVersion = 6;
 constexpr uint64_t kScopes = 1 << 0 | 1 << 1;  // ABSTRACT_UNIX_SOCKET, SIGNAL
 
 // Everything that this version can deny.
-RulesetAttributes everything(int version) {
+RulesetAttributes everything(int version, Network network) {
     const auto known = std::min<size_t>(static_cast<size_t>(version), kFileRights.size());
     RulesetAttributes attributes{};
     attributes.handled_files = (uint64_t{1} << kFileRights[known - 1]) - 1;
     if (kInstrumented) attributes.handled_files &= ~kReadingRights;
-    if (version >= kNetworkVersion) attributes.handled_network = kTcpRights;
+    if (version >= kNetworkVersion && network == Network::kTaken) attributes.handled_network = kTcpRights;
     if (version >= kScopeVersion && !kInstrumented) attributes.scoped = kScopes;
     return attributes;
 }
 
-Result<Missing> confine(std::span<const PathBeneath> rules) {
+Result<Missing> confine(std::span<const PathBeneath> rules, Network network = Network::kTaken) {
     const auto version = static_cast<int>(syscall(SYS_landlock_create_ruleset, nullptr, 0, kCreateRulesetVersion));
     if (version < 1) {
         std::array<char, 128> buffer{};
@@ -66,7 +66,7 @@ Result<Missing> confine(std::span<const PathBeneath> rules) {
                "): files are protected by the system-call filter alone";
     }
     const auto failed = [] { return fail(Error::system("confine the machine", "landlock", errno)); };
-    const RulesetAttributes attributes = everything(version);
+    const RulesetAttributes attributes = everything(version, network);
     const UniqueFd ruleset(static_cast<int>(syscall(SYS_landlock_create_ruleset, &attributes, sizeof attributes, 0)));
     // A kernel before the network rights takes the longer structure as long as the rest is 0.
     if (!ruleset) return failed();
@@ -88,11 +88,11 @@ Result<Missing> confine_files(std::optional<int> folder) {
     return confine({&rule, 1});
 }
 
-Result<Missing> confine_files(std::span<const SharedFolder> folders) {
+Result<Missing> confine_files(std::span<const SharedFolder> folders, Network network) {
     std::vector<PathBeneath> rules;
     for (const SharedFolder& shared : folders)
         rules.push_back({shared.read_only ? kReadShareRights : kWriteShareRights, shared.folder});
-    return confine(rules);
+    return confine(rules, network);
 }
 
 }  // namespace doppel::machine::sandbox

@@ -98,6 +98,31 @@ TEST_F(Landlock, LeavesAFolderThatIsNamed) {
     EXPECT_EQ(error_within([&] { return open((other / "file").c_str(), O_RDONLY); }), EACCES);
 }
 
+// As the process of a network is confined: any port, no file but those to be read.
+TEST_F(Landlock, LeavesTheNetworkToWhoServesOne) {
+    const UniqueFd left(open(folder_.path().c_str(), O_PATH | O_DIRECTORY));
+    const std::vector<SharedFolder> folders{{left.get(), true}};
+    const auto error_within = [&](const std::function<long()>& attempt) {
+        const Outcome outcome =
+            attempt_confined({.permissions = {.sockets = true}, .shared = folders, .network = Network::kLeft},
+                             [&] { return attempt() < 0 ? errno : 0; });
+        EXPECT_EQ(outcome.signal, 0) << outcome.said;
+        return outcome.code;
+    };
+    EXPECT_EQ(error_within([] {
+                  sockaddr_in any{};
+                  any.sin_family = AF_INET;
+                  any.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+                  const int made = socket(AF_INET, SOCK_STREAM, 0);
+                  return made < 0 || bind(made, reinterpret_cast<sockaddr*>(&any), sizeof any) != 0 ? -1
+                                                                                                    : listen(made, 1);
+              }),
+              0);
+    EXPECT_EQ(error_within([&] { return open(file().c_str(), O_RDONLY); }), 0);
+    EXPECT_EQ(error_within([&] { return open(file().c_str(), O_WRONLY); }), EACCES);
+    EXPECT_EQ(error_within([&] { return open((folder_ / "new").c_str(), O_WRONLY | O_CREAT, 0600); }), EACCES);
+}
+
 TEST_F(Landlock, LeavesOpenFilesUsable) {
     const UniqueFd open_before(open(file().c_str(), O_RDWR));
     EXPECT_EQ(error_of([&] {

@@ -27,6 +27,8 @@ struct Permissions {
     bool shares = false;               // folders that are served to the guest
     bool shared_changes = false;       // and what it changes in them
     bool shared_owners = false;        // the guest's owners are the host's: links and special files are given away
+    bool link = false;                 // a socket to a process that is its network
+    bool sockets = false;              // sockets of the host, and files to be read, where confine_files leaves any
     bool files = false;                // files by path, where confine_files leaves any
 };
 
@@ -44,7 +46,8 @@ struct SharedFolder {
     int folder;  // a descriptor
     bool read_only;
 };
-Result<Missing> confine_files(std::span<const SharedFolder> folders);
+enum class Network { kTaken, kLeft };
+Result<Missing> confine_files(std::span<const SharedFolder> folders, Network network = Network::kTaken);
 
 // For all threads of the process, which must have got as far as their own code. No thread can be started afterwards.
 // Also installs what prints the line, on top of handlers of SIGSYS that are there already; those get the signal next.

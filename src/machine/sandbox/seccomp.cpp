@@ -5,6 +5,7 @@
 #include <seccomp.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <termios.h>
 #include <unistd.h>
 
@@ -80,6 +81,15 @@ constexpr std::array kForSanitizers{
     SCMP_SYS(uname), SCMP_SYS(getrlimit),  SCMP_SYS(setrlimit), SCMP_SYS(prlimit64),  SCMP_SYS(mlock),
     SCMP_SYS(getuid)};
 
+// Of the network, by any user's rights; and what libslirp reads the name servers' addresses with.
+constexpr std::array kSocketCalls{
+    SCMP_SYS(bind),       SCMP_SYS(connect),  SCMP_SYS(listen),      SCMP_SYS(accept),      SCMP_SYS(accept4),
+    SCMP_SYS(sendto),     SCMP_SYS(recvfrom), SCMP_SYS(sendmsg),     SCMP_SYS(recvmsg),     SCMP_SYS(setsockopt),
+    SCMP_SYS(getsockopt), SCMP_SYS(shutdown), SCMP_SYS(getsockname), SCMP_SYS(getpeername), SCMP_SYS(openat),
+    SCMP_SYS(newfstatat), SCMP_SYS(statx)};
+constexpr std::array kSocketFamilies{AF_INET, AF_INET6};
+constexpr std::array kSocketRequests{FIONREAD, FIONBIO};
+
 struct Release {
     void operator()(scmp_filter_ctx filter) const { seccomp_release(filter); }
 };
@@ -146,6 +156,12 @@ void allow_shares(Filter& filter, const Permissions& permissions) {
     for (int call : kShareOwners) filter.allow(call);
 }
 
+void allow_sockets(Filter& filter) {
+    for (int call : kSocketCalls) filter.allow(call);
+    for (int family : kSocketFamilies) filter.allow(SCMP_SYS(socket), {equals(0, static_cast<uint64_t>(family))});
+    for (auto request : kSocketRequests) filter.allow(SCMP_SYS(ioctl), {equals(1, request)});
+}
+
 void add_rules(Filter& filter, const Permissions& permissions) {
     for (int call : kAllowed) filter.allow(call);
     for (int command : kFileCommands) {
@@ -163,13 +179,18 @@ void add_rules(Filter& filter, const Permissions& permissions) {
     if (permissions.disks) {
         for (int call : kDiskCalls) filter.allow(call);
     }
+    if (permissions.link) {
+        filter.allow(SCMP_SYS(sendmsg));
+        filter.allow(SCMP_SYS(recvfrom), {equals(4, 0)});
+    }
+    if (permissions.sockets) allow_sockets(filter);
     if (permissions.files) {
         for (int call : kFileCalls) filter.allow(call);
     }
     if (permissions.shares) allow_shares(filter, permissions);
     if (kInstrumented) {
         for (int call : kForSanitizers) filter.allow(call);
-    } else if (!permissions.files) {
+    } else if (!permissions.files && !permissions.sockets) {
         refuse_quietly(filter, permissions.shares);
     }
 }

@@ -103,6 +103,16 @@ Result<> check_console(const ConsoleChoice& console) {
 }
 
 // Behind the path comes "_" and the digits of a port.
+Result<> check_networks(const Specification& s) {
+    if (s.networks.size() > kMaxNets)
+        return fail(Error::usage("--net", "is given more than " + std::to_string(kMaxNets) + " times"));
+    if (s.forwards.size() > kMaxForwards)
+        return fail(Error::usage("--publish", "is given more than " + std::to_string(kMaxForwards) + " times"));
+    if (!s.forwards.empty() && s.networks.empty())
+        return fail(Error::usage("--publish", "needs a network that it leads into", "add --net user"));
+    return {};
+}
+
 Result<> check_vsock(const VsockChoice& vsock) {
     constexpr size_t kPort = 11;
     if (vsock.path.empty() && vsock != VsockChoice{}) return fail(Error::usage("--vsock", "a path is missing"));
@@ -302,6 +312,7 @@ Result<> validate(const Specification& s) {
     DOPPEL_CHECK(check_disks(s.disks));
     DOPPEL_CHECK(check_console(s.console));
     DOPPEL_CHECK(check_shares(s));
+    DOPPEL_CHECK(check_networks(s));
     DOPPEL_CHECK(check_debugger(s.gdb));
     DOPPEL_CHECK(check_text("--agent", s.agent, kMaxSocketPath));
     DOPPEL_CHECK(check_text("--control", s.control, kMaxSocketPath));

@@ -11,8 +11,10 @@
 #include "base/result.h"
 #include "base/unique_fd.h"
 #include "machine/spec/disk_choice.h"
+#include "machine/spec/net_choice.h"
 #include "machine/spec/share_choice.h"
 #include "machine/spec/trace_choice.h"
+#include "network/forward.h"
 #include "translate/techniques.h"
 
 namespace doppel::machine {
@@ -76,7 +78,9 @@ struct Specification {
     FlashChoice variable_flash;     // only beside the other; its file is written to
     std::vector<DiskChoice> disks;  // at most kMaxDisks
     ConsoleChoice console;
-    std::vector<ShareChoice> shares;  // at most kMaxShares, each in another place of the guest
+    std::vector<ShareChoice> shares;         // at most kMaxShares, each in another place of the guest
+    std::vector<NetChoice> networks;         // a card each, at most kMaxNets
+    std::vector<network::Forward> forwards;  // to the first card, at most kMaxForwards
     std::string gdb;         // where a debugger connects: a port of 127.0.0.1, or a socket's path; empty: nowhere
     std::string agent;       // the socket for those who use the guest's agent; empty: none
     std::string control;     // the socket for those who control the machine (machine/control); empty: none

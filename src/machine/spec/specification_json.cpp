@@ -115,6 +115,8 @@ Result<> take_member(const std::string& key, const Json& value, Specification& s
     if (key == "agent") return take_word(value, "--agent", agent_from, s.agent);
     if (key == "control") return take_word(value, "--control", control_from, s.control);
     if (key == "share") return take_list(value, "--share", share_from, s.shares);
+    if (key == "net") return take_list(value, "--net", net_from, s.networks);
+    if (key == "publish") return take_list(value, "--publish", publish_from, s.forwards);
     if (key == "gdb") return take(value, "--gdb", s.gdb);
     if (key == "no_reboot") return take(value, "--no-reboot", s.no_reboot);
     if (key == "sandbox") return take(value, "--sandbox", s.sandbox);
@@ -133,7 +135,7 @@ std::optional<Json> parse_flat_object(std::string_view text) {
     const auto watch = [&](int depth, Json::parse_event_t event, Json& parsed) {
         if (event == Json::parse_event_t::key) flat = flat && seen.insert(key = parsed.get<std::string>()).second;
         if (event == Json::parse_event_t::array_start &&
-            (depth != 1 || (key != "trace" && key != "disk" && key != "share")))
+            (depth != 1 || (key != "trace" && key != "disk" && key != "share" && key != "net" && key != "publish")))
             flat = false;
         if (event == Json::parse_event_t::object_start && depth > 0) flat = false;
         return flat;
@@ -169,6 +171,8 @@ std::string to_json(const Specification& s) {
                 {"agent", agent_text(s.agent)},
                 {"control", agent_text(s.control)},
                 {"share", texts_of(s.shares)},
+                {"net", texts_of(s.networks)},
+                {"publish", texts_of(s.forwards)},
                 {"gdb", s.gdb},
                 {"no_reboot", s.no_reboot},
                 {"sandbox", s.sandbox},

@@ -36,6 +36,8 @@ Specification with_everything() {
     s.disks = {{.path = "a,b \xc3\xa9", .format = DiskFormat::kQcow2, .snapshot = true, .serial = "1"},
                {.path = "d", .read_only = true, .requests = {5, 6}, .bytes = {uint64_t{1} << 40, 0}}};
     s.shares = {{"/srv/a:/b,ro", "/mnt", true, false}, {"tree", "", false, true}};
+    s.networks = {{NetKind::kUser, true}, {}};
+    s.forwards = {{"127.0.0.1", 8080, 80, false}, {"", 53, 5353, true}};
     s.no_reboot = true;
     s.virtio = VirtioTransport::kMmio;
     s.vsock = {"a,cid=b", 7};
@@ -103,6 +105,10 @@ TEST(Specification, NamesTheOptionThatIsOutOfRange) {
     EXPECT_EQ(changed([](auto& s) { s.console = {ConsoleKind::kPty, "x"}; }), "--console");
     EXPECT_EQ(changed([](auto& s) { s.agent = std::string(108, 's'); }), "--agent");
     EXPECT_EQ(changed([](auto& s) { s.statistics = std::string(5000, 'x'); }), "--stats");
+    EXPECT_EQ(changed([](auto& s) { s.networks.resize(kMaxNets + 1); }), "--net");
+    EXPECT_EQ(changed([](auto& s) { s.networks.resize(kMaxNets); }), "accepted");
+    EXPECT_EQ(changed([](auto& s) { s.forwards.resize(1); }), "--publish") << "into what network?";
+    EXPECT_EQ(changed([](auto& s) { s.networks.resize(1), s.forwards.resize(kMaxForwards + 1); }), "--publish");
     EXPECT_EQ(changed([](auto& s) { s.vsock = {"", 5}; }), "--vsock");
     EXPECT_EQ(changed([](auto& s) { s.vsock = {std::string(97, 's'), 3}; }), "--vsock");
     EXPECT_EQ(changed([](auto& s) { s.vsock = {std::string(96, 's'), 3}; }), "accepted");
