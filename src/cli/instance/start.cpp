@@ -4,6 +4,7 @@
 
 #include <cerrno>
 #include <cstdio>
+#include <memory>
 #include <filesystem>
 #include <optional>
 #include <system_error>
@@ -78,7 +79,7 @@ Result<int> run_kept(const Arguments& arguments) {
     DOPPEL_TRY(Store store, Store::open());
     DOPPEL_TRY(Store::Made made, store.make(arguments.value("--name").value_or(""), document));
     const Instance instance = std::move(made.instance);
-    std::optional hold(std::move(made.hold));
+    auto hold = std::make_unique<instance::ChangesLock>(std::move(made.hold));
     DOPPEL_TRY(Ends ends, make_ends());
     const bool detached = arguments.has("--detach");
     auto started = start_instance(store, instance, detached ? -1 : ends.keepers.get());
