@@ -82,8 +82,8 @@ TEST(Arguments, RefuseWhatIsWrong) {
 }
 
 TEST(Arguments, RefuseWhatIsNotBuiltByName) {
-    for (const auto& words : std::vector<std::vector<std::string>>{
-             {"--volume", "x:/y"}, {"-w", "d"}, {"-e", "A=1", "-eB=2"}}) {
+    for (const auto& words :
+         std::vector<std::vector<std::string>>{{"--volume", "x:/y"}, {"-w", "d"}, {"-e", "A=1", "-eB=2"}}) {
         const auto parsed = parse("run", words);
         ASSERT_FALSE(parsed) << words[0];
         EXPECT_EQ(parsed.error().kind, ErrorKind::kFailed) << words[0];

@@ -10,7 +10,7 @@
 #include "device/virtio/vsock/device.h"
 #include "machine/machine.h"
 #include "machine/user_network.h"
-#include "network/user/nat.h"
+#include "network/port.h"
 
 namespace doppel::machine {
 
@@ -47,9 +47,9 @@ Result<std::vector<riscv64::VirtioSlot>> Machine::make_virtio_devices() {
             {slot::kVsock, std::make_unique<virtio::vsock::VsockDevice>(specification_.vsock.cid, *vsock_)});
     }
     for (unsigned i = 0; i < network_ports_.size(); i++) {
-        devices.push_back({slot::kNetwork + i,
-                           std::make_unique<virtio::net::NetDevice>(
-                               virtio::net::NetOptions{card_address(), network::user::kMtu}, *network_ports_[i])});
+        devices.push_back(
+            {slot::kNetwork + i, std::make_unique<virtio::net::NetDevice>(
+                                     virtio::net::NetOptions{card_address(), network::kLargeMtu}, *network_ports_[i])});
     }
     for (unsigned i = 0; disks_ && i < disks_->count(); i++) {
         devices.push_back({slot::kDisk + i, disks_->make_device(i, specification_.cpus)});

@@ -11,6 +11,9 @@ namespace doppel::network {
 inline constexpr size_t kMinFrame = 14;              // an Ethernet header, in bytes; no checksum at the end
 inline constexpr size_t kMaxFrame = 65535 + 14 + 4;  // the largest IP packet behind it and a VLAN tag
 
+// Of networks without wires: a TCP segment crosses whole.
+inline constexpr uint16_t kLargeMtu = 65520;
+
 // How a frame is to be cut before it meets a wire.
 enum class Segmentation : uint8_t {
     kNone,

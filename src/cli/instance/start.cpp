@@ -4,8 +4,8 @@
 
 #include <cerrno>
 #include <cstdio>
-#include <memory>
 #include <filesystem>
+#include <memory>
 #include <optional>
 #include <system_error>
 

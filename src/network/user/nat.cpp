@@ -58,8 +58,8 @@ class Nat {
         config.vhost6 = ipv6(std::string(kPrefix6) + "2");
         config.vnameserver6 = ipv6(std::string(kPrefix6) + "3");
         config.vhostname = "doppel";
-        config.if_mtu = kMtu;
-        config.if_mru = kMtu;
+        config.if_mtu = kLargeMtu;
+        config.if_mru = kLargeMtu;
         slirp_.reset(slirp_new(&config, &callbacks(), this));
     }
 

@@ -21,7 +21,6 @@ struct NatOptions {
 inline constexpr const char* kGuestAddress = "10.0.2.15";
 inline constexpr const char* kGatewayAddress = "10.0.2.2";
 inline constexpr const char* kNameServerAddress = "10.0.2.3";
-inline constexpr uint16_t kMtu = 65520;  // segments cross whole
 
 // Serves `link` (network/link/message.h) on the calling thread until its other end is closed. Ports are taken first:
 // an error is theirs. `ready` is called once they are.
