@@ -29,6 +29,11 @@ Result<> Machine::carry_out(const control::Request& request) {
             if (request.bytes > ram_size()) return refuse("take memory", "it has no more than its memory");
             balloon_->set_target(request.bytes);
             return {};
+        case Command::kEngine: {
+            const auto choice = engine_from(request.engine);
+            if (!choice) return refuse("change the engine", request.engine + " is none", "give translate or interpret");
+            return change_engine(*choice);
+        }
         case Command::kQuit:
             end({});
             return {};

@@ -39,31 +39,40 @@ bool balloon_follows(const Store& store, const Instance& instance, uint64_t byte
     return false;
 }
 
+// The values of `after` that a running machine can follow; false: not this one, or not now.
+
+bool follows_memory(const Store& store, const Instance& instance, const Document& after) {
+    const auto status = instance::control(store, instance, {});
+    const uint64_t now = status ? status->memory : 0, wanted = after.machine.memory;
+    if (wanted > now) return false;
+    const uint64_t away = now - wanted;
+    if (!instance::control(store, instance, {machine::control::Command::kBalloon, away, {}})) return false;
+    const bool followed = balloon_follows(store, instance, away);
+    std::fprintf(stderr, "doppel: %s: the guest %s with %s\n", instance.row.name.c_str(),
+                 followed ? "makes do" : "does not follow yet, and is asked to make do", format_size(wanted).c_str());
+    return true;
+}
+
+bool follows_engine(const Store& store, const Instance& instance, const Document& after) {
+    const std::string engine(machine::name_of(after.machine.engine));
+    return instance::control(store, instance, {machine::control::Command::kEngine, 0, engine}).has_value();
+}
+
 // What a running machine follows at once, and what it will be when it starts again.
 void change_what_runs(const Store& store, const Instance& instance, const Document& after) {
-    if (instance.state != RunState::kRunning) return;
-    const std::string& name = instance.row.name;
+    if (instance.state != RunState::kRunning && instance.state != RunState::kPaused) return;
     std::string later;
     for (const std::string& key : instance::changed_keys(instance.document, after)) {
-        if (key == "memory") {
-            const auto status = instance::control(store, instance, {});
-            const uint64_t now = status ? status->memory : 0, wanted = after.machine.memory;
-            const auto taken =
-                wanted > now ? fail(Error{})
-                             : instance::control(store, instance, {machine::control::Command::kBalloon, now - wanted});
-            if (taken) {
-                const bool followed = balloon_follows(store, instance, now - wanted);
-                std::fprintf(stderr, "doppel: %s: the guest %s with %s\n", name.c_str(),
-                             followed ? "makes do" : "does not follow yet, and is asked to make do",
-                             format_size(wanted).c_str());
-                continue;
-            }
+        if (key == "autostart" || (key == "memory" && follows_memory(store, instance, after)) ||
+            (key == "engine" && follows_engine(store, instance, after))) {
+            continue;
         }
-        if (key == "autostart") continue;
         later += (later.empty() ? "" : ", ") + key;
     }
-    if (!later.empty())
-        std::fprintf(stderr, "doppel: %s runs; when it starts again changes: %s\n", name.c_str(), later.c_str());
+    if (!later.empty()) {
+        std::fprintf(stderr, "doppel: %s runs; when it starts again changes: %s\n", instance.row.name.c_str(),
+                     later.c_str());
+    }
 }
 
 Result<> make_paths_absolute(Document& document) {

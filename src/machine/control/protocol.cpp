@@ -16,6 +16,7 @@ constexpr std::array kCommands{std::pair{std::string_view("status"), Command::kS
                                std::pair{std::string_view("resume"), Command::kResume},
                                std::pair{std::string_view("power_key"), Command::kPowerKey},
                                std::pair{std::string_view("balloon"), Command::kBalloon},
+                               std::pair{std::string_view("engine"), Command::kEngine},
                                std::pair{std::string_view("quit"), Command::kQuit}};
 constexpr const char* kRead = "read the request";
 constexpr const char* kAnswer = "control the machine";
@@ -73,7 +74,13 @@ Result<Request> parse_request(std::string_view line) {
     const bool sized = request.command == Command::kBalloon;
     if (sized != json->contains("bytes") || !take_number(*json, "bytes", request.bytes))
         return fail(refuse(sized ? "it lacks a number of bytes" : "it has bytes that are not asked for"));
-    const size_t members = sized ? 3 : 2;
+    const bool names_engine = request.command == Command::kEngine;
+    if (names_engine) {
+        const auto engine = json->find("engine");
+        if (engine == json->end() || !engine->is_string()) return fail(refuse("it lacks an engine"));
+        request.engine = engine->get<std::string>();
+    }
+    const size_t members = sized || names_engine ? 3 : 2;
     if (json->size() != members) return fail(refuse("it has an unknown member"));
     return request;
 }
@@ -105,6 +112,7 @@ std::string encode(const Request& request) {
     const auto known = std::ranges::find(kCommands, request.command, [](const auto& one) { return one.second; });
     Json json{{"do", known->first}};
     if (request.command == Command::kBalloon) json["bytes"] = request.bytes;
+    if (request.command == Command::kEngine) json["engine"] = request.engine;
     return line_of(std::move(json));
 }
 

@@ -14,11 +14,12 @@ namespace doppel::machine::control {
 inline constexpr unsigned kVersion = 1;
 inline constexpr size_t kMaxLine = 4096;  // bytes of a request or an answer, with its end
 
-enum class Command : uint8_t { kStatus, kPause, kResume, kPowerKey, kBalloon, kQuit };
+enum class Command : uint8_t { kStatus, kPause, kResume, kPowerKey, kBalloon, kEngine, kQuit };
 
 struct Request {
     Command command = Command::kStatus;
     uint64_t bytes = 0;  // of kBalloon: how much memory the guest shall do without
+    std::string engine;  // of kEngine: which one goes on
     bool operator==(const Request&) const = default;
 };
 

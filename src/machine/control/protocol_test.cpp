@@ -20,9 +20,10 @@ std::string without_end(std::string line) {
 }
 
 TEST(ControlProtocol, RequestsSurviveTheirWay) {
-    for (const Command command :
-         {Command::kStatus, Command::kPause, Command::kResume, Command::kPowerKey, Command::kBalloon, Command::kQuit}) {
-        const Request request{command, command == Command::kBalloon ? uint64_t{123} << 32 : 0};
+    for (const Command command : {Command::kStatus, Command::kPause, Command::kResume, Command::kPowerKey,
+                                  Command::kBalloon, Command::kEngine, Command::kQuit}) {
+        const Request request{command, command == Command::kBalloon ? uint64_t{123} << 32 : 0,
+                              command == Command::kEngine ? "interpret" : ""};
         const auto parsed = parse_request(without_end(encode(request)));
         ASSERT_TRUE(parsed) << parsed.error().message();
         EXPECT_EQ(*parsed, request);
@@ -50,7 +51,10 @@ TEST(ControlProtocol, RefusesWhatIsNoRequest) {
     EXPECT_THAT(error(R"({"version":2,"do":"status"})"), HasSubstr("version is not 1"));
     EXPECT_THAT(error(R"({"version":-1,"do":"status"})"), HasSubstr("no version"));
     EXPECT_THAT(error(R"({"version":1})"), HasSubstr("what to do"));
-    EXPECT_THAT(error(R"({"version":1,"do":"engine"})"), HasSubstr("cannot do"));
+    EXPECT_THAT(error(R"({"version":1,"do":"dance"})"), HasSubstr("cannot do"));
+    EXPECT_THAT(error(R"({"version":1,"do":"engine"})"), HasSubstr("lacks an engine"));
+    EXPECT_THAT(error(R"({"version":1,"do":"engine","engine":1})"), HasSubstr("lacks an engine"));
+    EXPECT_THAT(error(R"({"version":1,"do":"pause","engine":"interpret"})"), HasSubstr("unknown member"));
     EXPECT_THAT(error(R"({"version":1,"do":"balloon"})"), HasSubstr("number of bytes"));
     EXPECT_THAT(error(R"({"version":1,"do":"balloon","bytes":-1})"), HasSubstr("number of bytes"));
     EXPECT_THAT(error(R"({"version":1,"do":"pause","bytes":1})"), HasSubstr("not asked for"));
