@@ -37,6 +37,9 @@ RunState Store::state_of(const fs::path& directory, std::optional<Record>& recor
     if (!record) return RunState::kCreated;
     const UniqueFd lock(::open((directory / kLockFile).c_str(), O_RDWR | O_CLOEXEC | O_NOFOLLOW));
     if (!lock || !is_locked(lock.get(), kRunsByte)) return RunState::kStopped;
+    // Without its keeper it is about to end; or who starts it holds the lock, and the record is of the run before.
+    const bool kept = open_holder(record->keeper, directory).has_value();
+    if (!kept) return record->phase == Phase::kEnded ? RunState::kStarting : RunState::kStopping;
     switch (record->phase) {
         case Phase::kStarting:
             return RunState::kStarting;

@@ -93,6 +93,11 @@ TEST_F(StoreTest, RemovesNothingThatRuns) {
     EXPECT_FALSE(store_.erase(made));
     write(made, {.phase = Phase::kEnded, .keeper = getpid()});
     EXPECT_EQ(store_.find("dev")->state, RunState::kStopping);
+    // The keeper is gone, or is not there yet; its number is a stranger's.
+    write(made, {.phase = Phase::kRunning, .keeper = 1});
+    EXPECT_EQ(store_.find("dev")->state, RunState::kStopping);
+    write(made, {.phase = Phase::kEnded, .keeper = 1});
+    EXPECT_EQ(store_.find("dev")->state, RunState::kStarting);
 }
 
 TEST_F(StoreTest, PutsRightWhatAKilledKeeperLeft) {

@@ -169,7 +169,7 @@ def test_a_paused_guest_stands_still_and_goes_on():
 def test_events_tell_every_change():
     with instances() as some:
         some.succeed("ls")
-        with some.start("events", stdout=subprocess.PIPE, text=True) as following:
+        with some.start("events", "--since", "1h", stdout=subprocess.PIPE, text=True) as following:
             some.succeed("run", "-d", "--name", "dev", *forever())
             some.succeed("kill", "dev")
             some.succeed("rm", "dev")
