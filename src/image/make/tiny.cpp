@@ -28,7 +28,7 @@ constexpr uint64_t kBusyboxLimit = 64ull << 20;
 constexpr uint64_t kModuleLimit = 16ull << 20;
 constexpr uint64_t kAgentLimit = 16ull << 20;
 constexpr const char* kRecipeName = "doppel-recipe";  // the same, with what else an image depends on
-constexpr const char* kAgentName = "doppel-agent";  // among the image's packages, with its digest for a version
+constexpr const char* kAgentName = "doppel-agent";    // among the image's packages, with its digest for a version
 
 // What drives devices of doppel's machines that the kernel has as modules. A kernel that has one built in lacks it
 // here.
