@@ -58,7 +58,11 @@ Result<std::string> beside(const std::string& name) {
     std::error_code error;
     const auto self = std::filesystem::read_symlink("/proc/self/exe", error);
     if (error) return fail(Error::system("find " + name, "/proc/self/exe", error.value()));
-    return (self.parent_path() / name).string();
+    // As built, and as installed: the launcher in bin, the others in libexec/doppel.
+    const auto folder = self.parent_path(), prefix = folder.parent_path();
+    for (const auto& place : {folder, prefix / "libexec" / "doppel", prefix.parent_path() / "bin"})
+        if (std::filesystem::exists(place / name, error)) return (place / name).string();
+    return (folder / name).string();
 }
 
 Error become(const std::string& executable, const std::vector<std::string>& words) {

@@ -57,7 +57,8 @@ Result<> Machine::build() {
     DOPPEL_CHECK(open_disks());
     DOPPEL_CHECK(open_vsock());
     DOPPEL_CHECK(open_networks());
-    DOPPEL_TRY(engines_, Engines::create(specification_, translations_.get(), /*exchangeable=*/!specification_.control.empty()));
+    DOPPEL_TRY(engines_,
+               Engines::create(specification_, translations_.get(), /*exchangeable=*/!specification_.control.empty()));
 
     bool bare_metal = !specification_.firmware.empty();
     HartSurroundings surroundings{memory_, bus_, *timebase_, {}, {}, {}, {}};
