@@ -27,7 +27,7 @@ with launcher() as doppel:
     doppel.put_beside("doppel-machine", MACHINE)
     (doppel.folder / "Image").write_text("kernel")
     process = subprocess.Popen([doppel.program, "run", "--kernel", "Image", "--append", 'a "b" \u20ac', "--cpus", "3", "--memory", "1G", "--engine", "translate", "--code-cache", "8M", "--translation-cache", "here", "--translation-cache-size", "32M", "--translate-without", "loops,windows", "--stats=run.json",
-                                "--irqchip", "plic", "--virtio", "mmio", "--vsock", "vsock,cid=9", "--console", "file:log", "--agent", "socket:a", "--no-reboot", "--share", "d:/mnt,ro", "--disk", "a,,b,ro", "--disk", "c,iops=5",
+                                "--irqchip", "plic", "--virtio", "mmio", "--vsock", "vsock,cid=9", "--console", "file:log", "--agent", "socket:a", "--no-reboot", "--share", "d:/mnt,ro", "--net", "user", "--publish", "127.0.0.1:80:8080", "--disk", "a,,b,ro", "--disk", "c,iops=5",
                                 "--trace", "trap,irq=a=b,limit=1M", "--trace", "sbi"], cwd=doppel.folder, env=doppel.environment,
                                stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
     output, _ = process.communicate(timeout=120)
@@ -36,7 +36,7 @@ with launcher() as doppel:
     check(answer["pid"] == process.pid, answer)
     check(answer["specification"] == {"arch": "riscv64", "engine": "translate", "code_cache": 8 << 20, "translation_cache": "here",
                                       "translation_cache_size": 32 << 20, "translate_without": "windows,loops", "cpus": 3, "memory": 1 << 30, "kernel": "Image",
-                                      "initrd": "", "append": 'a "b" \u20ac', "firmware": "", "irqchip": "plic", "virtio": "mmio", "vsock": "vsock,cid=9", "console": "file:log", "agent": "socket:a", "control": "none", "share": ["d:/mnt,ro"],
+                                      "initrd": "", "append": 'a "b" \u20ac', "firmware": "", "irqchip": "plic", "virtio": "mmio", "vsock": "vsock,cid=9", "console": "file:log", "agent": "socket:a", "control": "none", "share": ["d:/mnt,ro"], "net": ["user"], "publish": ["127.0.0.1:80:8080"],
                                       "no_reboot": True, "disk": ["a,,b,ro", "c,iops=5"], "code_flash": "", "variable_flash": "",
                                       "gdb": "", "sandbox": True, "statistics": "run.json", "trace": ["irq,trap=a=b,limit=1M", "sbi=-"], "vlen": 0, "name": ""}, answer)
 
