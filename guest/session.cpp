@@ -49,7 +49,7 @@ void Session::collect(std::vector<pollfd>& fds, std::vector<Watch>& watches) con
         fds.push_back({fd, events, 0});
         watches.push_back({wish, index});
     };
-    const bool pending = out_.size() != sent_;
+    const bool pending = out_.size() != sent_ || !reported_.empty();
     const bool flooded = out_.size() - sent_ >= 4 * kHighWater;
     add(port_, static_cast<short>((flooded ? 0 : POLLIN) | (pending ? POLLOUT : 0)), Wish::kPort, 0);
     for (size_t i = 0; i < channels_.size(); i++) {
@@ -72,7 +72,11 @@ bool Session::round() {
     if (poll(fds.data(), fds.size(), -1) < 0) return errno == EINTR;
     const size_t channels = channels_.size();  // those that come meanwhile were not asked for
     const short port = fds[0].revents;
-    if ((port & POLLOUT) != 0 && !write_port()) return false;
+    if ((port & POLLOUT) != 0) {
+        // A port can be written to again when the host has taken what was written before.
+        if (out_.size() == sent_) reported_.clear();
+        if (!write_port()) return false;
+    }
     for (size_t i = 1; i < fds.size(); i++) {
         if (fds[i].revents == 0) continue;
         if (watches[i].wish == Wish::kLeaving) {
@@ -126,7 +130,6 @@ bool Session::write_port() {
     }
     out_.clear();
     sent_ = 0;
-    reported_.clear();
     return true;
 }
 

@@ -81,7 +81,7 @@ class Session {
     size_t sent_ = 0;  // of it
     std::vector<std::unique_ptr<Channel>> channels_;
     std::vector<Leaving> leaving_;    // processes that nobody asks for any more
-    std::vector<UniqueFd> reported_;  // closed once everything is sent: the workers wait for it
+    std::vector<UniqueFd> reported_;  // closed once the host has it all: the workers wait for that
 };
 
 }  // namespace doppel::guest

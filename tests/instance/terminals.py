@@ -2,12 +2,26 @@
 """The verbs that take a terminal: console, shell and exec -t."""
 import hashlib
 import pathlib
+import re
 import sys
+import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 from support import guest  # noqa: E402
 from support.guest import check  # noqa: E402
 from support.instances import Terminal, forever, instances  # noqa: E402
+
+
+def interrupt(terminal):
+    """Ctrl-C, until there is a prompt: a shell that has not made its program the foreground yet lets it live."""
+    deadline = time.monotonic() + guest.PATIENCE
+    while not re.search(guest.PROMPT, terminal.seen[terminal.at:]):
+        check(time.monotonic() < deadline, "nothing is interrupted:", terminal.tail())
+        terminal.send("\x03")
+        until = time.monotonic() + 2
+        while time.monotonic() < until and not re.search(guest.PROMPT, terminal.seen[terminal.at:]):
+            terminal.read(0.1)
+    terminal.expect(guest.PROMPT)
 
 
 def test_the_console_is_entered_and_left_and_the_machine_goes_on():
@@ -24,8 +38,7 @@ def test_the_console_is_entered_and_left_and_the_machine_goes_on():
                 check(console.ask(f"echo round-{round_number}").endswith(f"round-{round_number}"), "no answer")
                 console.send("echo sta''rted; sleep 1000\r")
                 console.expect(b"started")
-                console.send("\x03")  # the guest's, not doppel's
-                console.expect(guest.PROMPT)
+                interrupt(console)  # the guest's, not doppel's
                 console.send("\x1d")
                 console.expect(b"goes on")
                 console.ends_with(0)
@@ -91,8 +104,7 @@ def test_a_shell_has_the_terminals_size_its_keys_and_its_characters():
             shell.expect(guest.PROMPT)
             shell.send("echo sta''rted; sleep 1000\r")
             shell.expect(b"started\r\n")
-            shell.send("\x03")
-            shell.expect(guest.PROMPT)
+            interrupt(shell)
             check(shell.ask("printf '%s' 'grüße €' | wc -c").endswith("11"), "the characters")
             shell.send("exit 7\r")
             shell.ends_with(7)

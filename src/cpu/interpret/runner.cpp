@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 #include <optional>
+#include <thread>
 #include <utility>
 
 #include "base/byte_order.h"
@@ -287,6 +288,12 @@ void Runner::context_changed() {
     uint64_t pending =
         pending_seen_ | hart_.lines.load(std::memory_order_relaxed) | hart_.pending.load(std::memory_order_relaxed);
     if (isa::riscv::interrupt_to_take(hart_, pending)) notify();
+}
+
+// Whoever spins for long may spin for a hart whose thread waits for this one's processor.
+void Runner::pause() {
+    constexpr unsigned kPatience = 32;
+    if (++pauses_ % kPatience == 0) std::this_thread::yield();
 }
 
 void Runner::refresh_context() {

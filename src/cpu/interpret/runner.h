@@ -136,6 +136,7 @@ class Runner final : public Vcpu, public NativeHost, private isa::riscv::EngineH
     void drop_translations(const uint64_t* address, const uint64_t* asid) override;
     void drop_instructions() override;
     void context_changed() override;
+    void pause() override;
 
     void drop_all_translations();
     void drop_page(uint64_t va);
@@ -232,6 +233,7 @@ class Runner final : public Vcpu, public NativeHost, private isa::riscv::EngineH
     int64_t budget_ = 0;
     uint64_t retired_at_slice_end_ = 0;  // hart_.retired is this minus budget_
     bool waiting_ = false;
+    unsigned pauses_ = 0;
     bool calling_firmware_ = false;
     bool failed_ = false;
 

@@ -179,6 +179,8 @@ class Recorder {
             zero_block(arguments...);
         } else if constexpr (is<Function, &isa::riscv::fence_translations>) {
             fence_translations(arguments...);
+        } else if constexpr (is<Function, &isa::riscv::pause>) {
+            call_system<Function>();
         } else if constexpr (is<Function, &isa::riscv::fence_instructions>) {
             call_system<Function>();
             resume();

@@ -36,7 +36,7 @@ DEFINE(csrrsi) { csr_instruction(e, o, unless_zero(CsrOperation::kSet, o.rs1), c
 DEFINE(csrrci) { csr_instruction(e, o, unless_zero(CsrOperation::kClear, o.rs1), csr_immediate(e, o)); }
 
 DEFINE(fence)   { e.fence(o.imm); }
-DEFINE(pause)   { }
+DEFINE(pause)   { e.template system<&riscv::pause>([](auto) {}); }
 DEFINE(fence_i) { e.template system<&fence_instructions>([](auto) {}); }
 DEFINE(ecall)   { e.template system<&environment_call>([](auto) {}); }
 DEFINE(ebreak)  { e.template system<&breakpoint>([](auto) {}); }

@@ -86,6 +86,11 @@ SystemResult supervisor_return(SystemContext& c) {
     return {SystemResult::Outcome::kJump};
 }
 
+SystemResult pause(SystemContext& c) {
+    c.engine.pause();
+    return {};
+}
+
 SystemResult wait_for_interrupt(SystemContext& c) {
     bool time_limited = c.hart.privilege != Privilege::kMachine && (c.hart.csr.mstatus & mstatus::kTw);
     // U-mode may not wait at all: S-mode exists ("Wait for Interrupt").

@@ -20,6 +20,8 @@ class EngineHooks {
     virtual void drop_instructions() = 0;
     // What translation or fetching depends on may have changed (satp, privilege, mstatus, PMP, menvcfg).
     virtual void context_changed() = 0;
+    // pause: the hart waits for another one, and may let that have the processor.
+    virtual void pause() = 0;
 };
 
 struct SystemContext {
@@ -55,6 +57,7 @@ SystemResult environment_call(SystemContext& c);
 SystemResult breakpoint(SystemContext& c);
 SystemResult machine_return(SystemContext& c);
 SystemResult supervisor_return(SystemContext& c);
+SystemResult pause(SystemContext& context);
 SystemResult wait_for_interrupt(SystemContext& c);
 SystemResult fence_instructions(SystemContext& c);
 // Registers' values and numbers: x0 means all.

@@ -34,8 +34,9 @@ class TestEngine final : public EngineHooks {
     }
     void drop_instructions() override { instruction_fences++; }
     void context_changed() override { context_changes++; }
+    void pause() override { pauses++; }
 
-    int translation_fences = 0, instruction_fences = 0, context_changes = 0;
+    int translation_fences = 0, instruction_fences = 0, context_changes = 0, pauses = 0;
     uint64_t fenced_address = 0, fenced_asid = 0;
     bool every_address = false, every_space = false;
 };

@@ -335,5 +335,13 @@ TEST_F(Trap, CacheBlockOperationsFaultAsStoresWithTheirAddress) {
     }
 }
 
+TEST_F(Trap, PauseIsAHintForTheEngineInEveryMode) {
+    for (Privilege privilege : {Privilege::kUser, Privilege::kSupervisor, Privilege::kMachine}) {
+        be(privilege);
+        EXPECT_EQ(outcome(pause), Outcome::kNext);
+    }
+    EXPECT_EQ(engine.pauses, 3);
+}
+
 }  // namespace
 }  // namespace doppel::isa::riscv
