@@ -75,7 +75,7 @@ class BlockCache {
     static void build_single(SingleBlock& single, uint32_t instruction);
 
   private:
-    static constexpr size_t kBytes = 2 << 20;  // small: sixteen harts have one each
+    static constexpr size_t kBytes = 3 << 19;  // small: sixteen harts have one each
     static constexpr size_t kBuckets = 1 << 14;
     static size_t bucket(uint64_t physical) { return (physical >> 1 ^ physical >> 15) & (kBuckets - 1); }
 

@@ -12,7 +12,7 @@ using isa::riscv::Access;
 void Runner::set_native_tier(std::unique_ptr<NativeTier> tier, uint32_t hot, const TlbOptions& tlbs) {
     native_ = std::move(tier);
     if (tlbs.keeps_lost_entries) data_tlbs_.remember_lost();
-    if (!tlbs.grows) data_tlbs_.stop_growing();
+    data_tlbs_.grow_up_to(tlbs.grows ? SoftTlb::kLargest : SoftTlb::kSmallest);
     if (!tlbs.keeps_spaces) spaces_.keep_one();
     supervisor_is_local_ = !tlbs.shares_supervisor;
     hot_ = hot;

@@ -32,6 +32,10 @@ static_assert(sizeof(TlbEntry) == 32);
 // Grows while its misses are many.
 class SoftTlb {
   public:
+    // Numbers of entries, powers of two. An interpreter looks up a page in a small part of its time, and every hart has
+    // several tables: they stay small without translated code.
+    static constexpr size_t kSmallest = 1 << 10, kLargestInterpreted = 1 << 11, kLargest = 1 << 15;
+
     SoftTlb() : entries_(kSmallest) {}
     TlbEntry& slot(uint64_t va) { return entries_[(va >> 12) & (entries_.size() - 1)]; }
     void clear() { std::fill(entries_.begin(), entries_.end(), TlbEntry{}); }
@@ -45,7 +49,7 @@ class SoftTlb {
     void note_miss() {
         if (++misses_ > kMissesForEach * entries_.size() && entries_.size() < largest_) grow();
     }
-    void stop_growing() { largest_ = entries_.size(); }
+    void grow_up_to(size_t entries) { largest_ = entries; }
     TlbEntry* data() { return entries_.data(); }
     size_t size() const { return entries_.size(); }
     void drop_page(uint64_t va) {
@@ -63,7 +67,7 @@ class SoftTlb {
     }
 
   private:
-    static constexpr size_t kSmallest = 1 << 10, kLargest = 1 << 15, kMissesForEach = 4;
+    static constexpr size_t kMissesForEach = 4;
     void grow() {
         misses_ = 0;
         std::vector<TlbEntry> old(2 * entries_.size());
@@ -75,7 +79,7 @@ class SoftTlb {
     }
     std::vector<TlbEntry> entries_;
     size_t misses_ = 0;
-    size_t largest_ = kLargest;
+    size_t largest_ = kLargestInterpreted;
 };
 
 // The soft TLBs of the address spaces and modes that were used last.
@@ -98,8 +102,8 @@ class TlbPool {
         used_[oldest] = ++now_;
         return tables_[oldest];
     }
-    void stop_growing() {
-        for (SoftTlb& table : tables_) table.stop_growing();
+    void grow_up_to(size_t entries) {
+        for (SoftTlb& table : tables_) table.grow_up_to(entries);
     }
     // From now on entries that a table loses to other pages are remembered, for code whose misses are frequent.
     void remember_lost() { lost_.resize(kLost); }
