@@ -123,6 +123,34 @@ Result<> take_machine_values(const Arguments& arguments, Specification& s) {
     return {};
 }
 
+Result<> take_limits(const Arguments& arguments, machine::Limits& limits) {
+    for (const auto& [option, into] :
+         {std::pair{"--cpu-weight", &limits.cpu_weight}, std::pair{"--io-weight", &limits.io_weight}}) {
+        const auto value = arguments.value(option);
+        if (!value) continue;
+        DOPPEL_TRY(const uint64_t weight, parse_count(*value, option));
+        if (weight == 0) return fail(Error::usage(option, "0 is not between 1 and 10000", "100 is everybody's"));
+        *into = static_cast<unsigned>(std::min<uint64_t>(weight, ~0U));
+    }
+    if (const auto quota = arguments.value("--cpu-quota")) {
+        DOPPEL_TRY(limits.cpu_quota, machine::quota_from(*quota));
+    }
+    for (const auto& [option, into] :
+         {std::pair{"--memory-limit", &limits.memory_limit}, std::pair{"--io-bps", &limits.io_bps}}) {
+        const auto value = arguments.value(option);
+        if (!value) continue;
+        DOPPEL_TRY(*into, parse_size(*value, option));
+    }
+    if (const auto requests = arguments.value("--io-iops")) {
+        DOPPEL_TRY(limits.io_iops, parse_count(*requests, "--io-iops"));
+    }
+    for (const std::string& text : arguments.values("--cpu-pin")) {
+        DOPPEL_TRY(auto pin, machine::pin_from(text));
+        limits.pins.push_back(std::move(pin));
+    }
+    return {};
+}
+
 Result<> take_virtio(const Arguments& arguments, Specification& s) {
     if (const auto virtio = arguments.value("--virtio")) {
         const auto choice = machine::virtio_from(*virtio);
@@ -373,6 +401,7 @@ Result<Plan> make_plan(const Arguments& arguments, const image::Catalog& catalog
         return fail(Error::usage("--json", "does not apply without --explain"));
     Plan plan;
     DOPPEL_CHECK(take_machine_values(arguments, plan.specification));
+    DOPPEL_CHECK(take_limits(arguments, plan.specification.limits));
     DOPPEL_CHECK(take_virtio(arguments, plan.specification));
     DOPPEL_CHECK(take_flash(arguments, plan.specification));
     DOPPEL_CHECK(take_shares(arguments, plan.specification));

@@ -17,7 +17,8 @@ namespace {
 using Json = nlohmann::json;
 
 constexpr std::array kSizes{std::string_view("memory"), std::string_view("code_cache"),
-                            std::string_view("translation_cache_size")};
+                            std::string_view("translation_cache_size"), std::string_view("memory_limit"),
+                            std::string_view("io_bps")};
 constexpr std::array kOwn{std::string_view("image"), std::string_view("restart"), std::string_view("remove"),
                           std::string_view("autostart")};
 // The instance has these itself.

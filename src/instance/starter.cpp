@@ -14,6 +14,7 @@
 
 #include "base/file.h"
 #include "instance/lifecycle.h"
+#include "instance/limits.h"
 
 namespace doppel::instance {
 namespace {
@@ -110,6 +111,22 @@ Result<UniqueFd> take_runs_lock(const Instance& instance, const std::filesystem:
     return fail(Error{"start", instance.row.name, "it runs already", ""});
 }
 
+// What nothing was started in goes again.
+class GroupsUntilStarted {
+  public:
+    explicit GroupsUntilStarted(std::filesystem::path directory) : directory_(std::move(directory)) {}
+    ~GroupsUntilStarted() {
+        if (!kept_) release_cgroups(directory_);
+    }
+    GroupsUntilStarted(const GroupsUntilStarted&) = delete;
+    GroupsUntilStarted& operator=(const GroupsUntilStarted&) = delete;
+    void keep() { kept_ = true; }
+
+  private:
+    const std::filesystem::path directory_;
+    bool kept_ = false;
+};
+
 void choose_surroundings(machine::Specification& machine, const Instance& instance) {
     machine.agent = kAgentSocket;  // relative to the runtime directory, where the machine is started
     machine.control = kControlSocket;
@@ -126,6 +143,8 @@ Result<UniqueFd> start(const Store& store, const Instance& instance, machine::Sp
     DOPPEL_CHECK(folder.make_for(instance.row.id));
     choose_surroundings(machine, instance);
     DOPPEL_CHECK(machine::validate(machine));
+    DOPPEL_CHECK(prepare_limits(directory, machine));
+    GroupsUntilStarted groups(directory);
     DOPPEL_TRY(const UniqueFd specification, machine::to_memfd(machine));
     DOPPEL_TRY(Pipe report, make_pipe());
     Spawn spawn;
@@ -159,6 +178,7 @@ Result<UniqueFd> start(const Store& store, const Instance& instance, machine::Sp
         waitpid(keeper, &status, 0);  // so that nothing of it is left when this is told
         return fail(started.error());
     }
+    groups.keep();
     return std::move(report.reads);
 }
 

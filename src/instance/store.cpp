@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "base/log.h"
+#include "instance/limits.h"
 #include "instance/name.h"
 
 namespace doppel::instance {
@@ -62,6 +63,7 @@ Result<Instance> Store::see(Row row) {
     instance.state = state_of(folder_.directory_of(row.id), instance.record);
     instance.row = std::move(row);
     if (instance.state == RunState::kStopped && instance.record->phase != Phase::kEnded) repair(instance);
+    if (!instance.runs()) remove_cgroups(instance);
     return instance;
 }
 
@@ -82,6 +84,16 @@ void Store::repair(Instance& instance) {
     tell(instance, "lost");
     log_warning("{}: its keeper was killed, and the machine ended with it; doppel start starts it again",
                 instance.row.name);
+}
+
+// What its keeper left when it was killed, or could not remove yet.
+void Store::remove_cgroups(const Instance& instance) const {
+    const fs::path directory = folder_.directory_of(instance.row.id);
+    if (!has_cgroups(directory)) return;
+    const auto hold = ChangesLock::try_take(directory);
+    if (!hold) return;
+    const auto lock = open_lock_file(directory);
+    if (lock && try_lock(lock->get(), kRunsByte)) release_cgroups(directory);
 }
 
 bool Store::reap(const Instance& instance) {
@@ -244,6 +256,7 @@ Result<> Store::erase(const Instance& instance) {
     }
     std::error_code error;
     fs::remove_all(folder_.runtime_of(instance.row.id), error);
+    if (!release_cgroups(directory)) log_warning("{}: a cgroup of it is left, with something in it", instance.row.name);
     fs::remove_all(directory, error);
     if (error) return fail(Error::system("remove", directory, error.value()));
     return {};

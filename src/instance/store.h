@@ -75,6 +75,7 @@ class Store {
     bool reap(const Instance& instance);
     // What its keeper left undone when it was killed.
     void repair(Instance& instance);
+    void remove_cgroups(const Instance& instance) const;
     Result<> expect_stopped(const Instance& instance);
 
     StateFolder folder_;

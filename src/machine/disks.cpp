@@ -36,6 +36,7 @@ storage::Limit limit_of(const DiskLimit& limit) {
 Result<std::unique_ptr<Disks>> Disks::open(const std::vector<DiskChoice>& choices, EventLoop& loop) {
     std::unique_ptr<Disks> disks(new Disks(loop));
     DOPPEL_TRY(disks->io_, storage::IoContext::create(&loop));
+    disks->gate_ = std::make_shared<storage::ThrottleGate>(*disks->io_, storage::ThrottleLimits{});
     for (const DiskChoice& choice : choices) {
         if (auto opened = disks->open_one(choice); !opened) {
             [[maybe_unused]] const auto closed = disks->close();  // the error is why there is no machine
@@ -60,7 +61,7 @@ Result<> Disks::open_one(const DiskChoice& choice) {
         one.throttle = throttle.get();
         disk = std::move(throttle);
     }
-    one.disk = std::move(disk);
+    one.disk = std::make_unique<storage::Throttle>(std::move(disk), gate_);
     disks_.push_back(std::move(one));
     return {};
 }
@@ -117,7 +118,12 @@ void Disks::retry() {
     retry_.arm(loop_.clock().monotonic() + kRetryPause);
 }
 
+void Disks::limit(const DiskLimit& requests, const DiskLimit& bytes) {
+    gate_->set_limits({limit_of(requests), limit_of(bytes)});
+}
+
 void Disks::set_limited(bool limited) {
+    gate_->set_limited(limited);
     for (const One& one : disks_) {
         if (one.throttle != nullptr) one.throttle->set_limited(limited);
     }

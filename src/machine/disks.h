@@ -27,6 +27,9 @@ class Disks {
   public:
     // All of them, locked, or an error that names one. Threads are started.
     static Result<std::unique_ptr<Disks>> open(const std::vector<DiskChoice>& choices, EventLoop& loop);
+
+    // What all of them may do together in a second, from now on; a rate of 0 is no limit.
+    void limit(const DiskLimit& requests, const DiskLimit& bytes);
     ~Disks();
 
     size_t count() const { return disks_.size(); }
@@ -49,7 +52,7 @@ class Disks {
         std::string path;
         std::string serial;
         std::unique_ptr<storage::BlockDevice> disk;
-        storage::Throttle* throttle = nullptr;  // `disk`, if it is one
+        storage::Throttle* throttle = nullptr;  // of its own, if it has one
         device::virtio::block::DiskDevice* device = nullptr;
     };
     explicit Disks(EventLoop& loop) : loop_(loop), retry_(loop, [this] { retry(); }) {}
@@ -61,7 +64,8 @@ class Disks {
     void retry();
 
     EventLoop& loop_;
-    std::unique_ptr<storage::IoContext> io_;  // outlives the disks
+    std::unique_ptr<storage::IoContext> io_;       // outlives the disks
+    std::shared_ptr<storage::ThrottleGate> gate_;  // of all disks
     std::vector<One> disks_;
     Standstill standstill_;
     bool standing_still_ = false;

@@ -1,6 +1,7 @@
 #include "machine/harts.h"
 
 #include <fmt/format.h>
+#include <pthread.h>
 
 #include <array>
 #include <chrono>
@@ -140,6 +141,8 @@ void Harts::wait_for_rest(One& one) {
 
 void Harts::run_thread(unsigned index) {
     One& one = *harts_[index];
+    pthread_setname_np(pthread_self(), fmt::format("hart {}", index).c_str());
+    if (surroundings_.thread_begins) surroundings_.thread_begins(index);
     while (wait_until_started(one)) run_started(index, one);
 }
 

@@ -33,6 +33,8 @@ struct HartSurroundings {
     // After Harts has noted a stop for a debugger.
     std::function<void()> debug_stop;
     trace::Traces* traces = nullptr;  // null: nothing is traced
+    // First of all on each hart's thread.
+    std::function<void(unsigned hart)> thread_begins;
 };
 
 // What a hart does while a debugger has the machine.
@@ -58,8 +60,8 @@ class Harts final : private firmware::Services {
     Harts(unsigned count, const cpu::Engine& engine, HartSurroundings surroundings);
     ~Harts() override;  // stops
 
-    // The harts' threads, which wait for `start` until the object goes: a confined process can make none later. Once,
-    // first of all; every thread is there when it returns.
+    // The harts' threads, called "hart 0" and so on, which wait for `start` until the object goes: a confined process
+    // can make none later. Once, first of all; every thread is there when it returns.
     Result<> create_threads();
     // Brings all harts to their reset state and lets them run. Only while stopped.
     void start(const HartStart& start);

@@ -40,6 +40,7 @@ Machine::~Machine() {
 }
 
 Result<> Machine::build() {
+    DOPPEL_CHECK(take_share());
     translations_ = TranslationStore::open(specification_);
     if (makes_sockets() || keeps_changes()) {
         DOPPEL_TRY(file_remover_, sandbox::FileRemover::start());
@@ -76,6 +77,7 @@ Result<> Machine::build() {
             if (debugger_) debugger_->target_stopped();
         });
     };
+    surroundings.thread_begins = [this](unsigned hart) { place_hart(hart); };
     DOPPEL_TRY(traces_, trace::Traces::open(specification_.traces, specification_.cpus));
     surroundings.traces = traces_.get();
     if (!specification_.statistics.empty()) {
@@ -83,6 +85,7 @@ Result<> Machine::build() {
     }
     harts_ = std::make_unique<Harts>(specification_.cpus, engines_->current(), std::move(surroundings));
     pauses_ = std::make_unique<Pauses>(*harts_, *timebase_);
+    quota_ = std::make_unique<CpuQuota>(*loop_, *pauses_, specification_.cpus);
     auto hart_input = [this](unsigned hart, unsigned interrupt) { return harts_->line(hart, interrupt); };
     std::vector<device::CfiFlash::Parts> flash;
     for (const FlashBank& bank : flash_) flash.push_back({*bank.content, bank.file.get(), bank.read_only});
@@ -262,6 +265,8 @@ Result<> Machine::settle() {
     engines_->start_threads();
     shares_->start_threads(specification_.cpus);
     DOPPEL_CHECK(harts_->create_threads());
+    DOPPEL_CHECK(
+        keep_to({specification_.limits.cpu_quota, specification_.limits.io_bps, specification_.limits.io_iops}));
     return confine_calls();
 }
 

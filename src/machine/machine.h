@@ -15,6 +15,7 @@
 #include "machine/console/console.h"
 #include "machine/console_input.h"
 #include "machine/control/server.h"
+#include "machine/cpu_quota.h"
 #include "machine/debug_target.h"
 #include "machine/disks.h"
 #include "machine/engines.h"
@@ -39,6 +40,9 @@ class BalloonDevice;
 }
 namespace doppel::device::virtio::input {
 class PowerKeyDevice;
+}
+namespace doppel::device::virtio::net {
+class NetDevice;
 }
 
 namespace doppel::machine {
@@ -101,6 +105,10 @@ class Machine final : private control::Target {
     Result<> open_control();
     Result<> carry_out(const control::Request& request) override;
     control::Status status() const override;
+    // machine_limits.cpp: what it keeps to by itself. First of all, as threads and processes inherit some of it.
+    Result<> take_share();
+    Result<> keep_to(const control::Limits& limits);
+    void place_hart(unsigned hart) const;
     void tell_started();
     // Makes what can be made before the process is confined only, and confines it.
     Result<> settle();
@@ -148,7 +156,10 @@ class Machine final : private control::Target {
     std::unique_ptr<DebugTarget> debug_target_;
     std::unique_ptr<gdb::Server> debugger_;
     std::unique_ptr<Pauses> pauses_;
-    device::virtio::balloon::BalloonDevice* balloon_ = nullptr;  // the board's
+    std::unique_ptr<CpuQuota> quota_;
+    control::Limits limits_;
+    std::vector<device::virtio::net::NetDevice*> network_cards_;  // the board's
+    device::virtio::balloon::BalloonDevice* balloon_ = nullptr;   // the board's
     device::virtio::input::PowerKeyDevice* power_key_ = nullptr;
     std::unique_ptr<control::ControlServer> control_server_;  // null: nobody asked for it
     UniqueFd started_;

@@ -3,6 +3,7 @@
 
 #include "device/virtio/balloon/device.h"
 #include "device/virtio/input/device.h"
+#include "device/virtio/net/device.h"
 #include "machine/machine.h"
 
 namespace doppel::machine {
@@ -34,6 +35,8 @@ Result<> Machine::carry_out(const control::Request& request) {
             if (!choice) return refuse("change the engine", request.engine + " is none", "give translate or interpret");
             return change_engine(*choice);
         }
+        case Command::kLimits:
+            return keep_to(request.limits);
         case Command::kQuit:
             end({});
             return {};
@@ -42,13 +45,21 @@ Result<> Machine::carry_out(const control::Request& request) {
 }
 
 control::Status Machine::status() const {
+    uint64_t received = 0, sent = 0;
+    for (const device::virtio::net::NetDevice* card : network_cards_) {
+        received += card->received();
+        sent += card->sent();
+    }
     return {.paused = pauses_->is(Pauses::Reason::kUser),
             .engine = std::string(engines_->current().name()),
             .cpus = specification_.cpus,
             .memory = specification_.memory,
             .balloon = balloon_->actual(),
             .balloon_target = balloon_->target(),
-            .instructions = harts_->retired()};
+            .instructions = harts_->retired(),
+            .net_received = received,
+            .net_sent = sent,
+            .limits = limits_};
 }
 
 Result<> Machine::open_control() {

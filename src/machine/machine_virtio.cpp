@@ -47,9 +47,10 @@ Result<std::vector<riscv64::VirtioSlot>> Machine::make_virtio_devices() {
             {slot::kVsock, std::make_unique<virtio::vsock::VsockDevice>(specification_.vsock.cid, *vsock_)});
     }
     for (unsigned i = 0; i < network_ports_.size(); i++) {
-        devices.push_back(
-            {slot::kNetwork + i, std::make_unique<virtio::net::NetDevice>(
-                                     virtio::net::NetOptions{card_address(), network::kLargeMtu}, *network_ports_[i])});
+        auto card = std::make_unique<virtio::net::NetDevice>(
+            virtio::net::NetOptions{card_address(), network::kLargeMtu}, *network_ports_[i]);
+        network_cards_.push_back(card.get());
+        devices.push_back({slot::kNetwork + i, std::move(card)});
     }
     for (unsigned i = 0; disks_ && i < disks_->count(); i++) {
         devices.push_back({slot::kDisk + i, disks_->make_device(i, specification_.cpus)});

@@ -9,32 +9,32 @@
 namespace doppel::machine {
 
 // For the machine's thread. Several may want the guest to wait; it goes on when the last of them is content, and for it
-// no time has passed.
+// no time has passed, but for what it waited for its share of the host's processors.
 class Pauses {
   public:
-    enum class Reason : uint8_t { kUser = 1, kStorage = 2 };
+    enum class Reason : uint8_t { kUser = 1, kStorage = 2, kQuota = 4 };
 
     // Both outlive this.
     Pauses(Harts& harts, device::Timebase& timebase) : harts_(harts), timebase_(timebase) {}
 
     // When it returns no guest code runs.
     void begin(Reason reason) {
-        if (reasons_ == 0) {
-            harts_.pause();
-            since_ = timebase_.now();
-        }
+        const uint8_t before = reasons_;
         reasons_ |= static_cast<uint8_t>(reason);
+        if (before == 0) harts_.pause();
+        if (!stops_clock(before) && stops_clock(reasons_)) since_ = timebase_.now();
     }
     void end(Reason reason) {
-        const bool was = reasons_ != 0;
+        const uint8_t before = reasons_;
         reasons_ &= static_cast<uint8_t>(~static_cast<uint8_t>(reason));
-        if (!was || reasons_ != 0) return;
-        timebase_.set(since_);
-        harts_.resume();
+        if (stops_clock(before) && !stops_clock(reasons_)) timebase_.set(since_);
+        if (before != 0 && reasons_ == 0) harts_.resume();
     }
     bool is(Reason reason) const { return (reasons_ & static_cast<uint8_t>(reason)) != 0; }
 
   private:
+    static bool stops_clock(uint8_t reasons) { return (reasons & ~static_cast<uint8_t>(Reason::kQuota)) != 0; }
+
     Harts& harts_;
     device::Timebase& timebase_;
     uint8_t reasons_ = 0;

@@ -149,6 +149,26 @@ TEST(Throttle, CountsBytes) {
     EXPECT_TRUE((*io)->run(throttle.flush()).ok());
 }
 
+TEST(Throttle, DisksThatShareAGateShareItsLimits) {
+    auto io = IoContext::create();
+    ASSERT_TRUE(io.has_value());
+    MemoryDisk lower = random_disk();
+    auto gate = std::make_shared<ThrottleGate>(**io, ThrottleLimits{.requests = {}, .bytes = {.rate = 1, .burst = 1}});
+    Throttle one(std::make_unique<MemoryDevice>(lower, MemoryDevice::Options{}), gate);
+    Throttle other(std::make_unique<MemoryDevice>(lower, MemoryDevice::Options{}), gate);
+    std::vector<uint8_t> bytes(65536);
+    Task<Status> first = one.write(0, Buffers(std::span(bytes)));
+    Task<Status> second = other.write(0, Buffers(std::span(bytes)));
+    EXPECT_TRUE(first.done());
+    EXPECT_FALSE(second.done()) << "which would take most of a day";
+    gate->set_limits({.requests = {}, .bytes = {.rate = 1 << 30, .burst = 0}});
+    EXPECT_TRUE((*io)->run(std::move(second)).ok());
+    gate->set_limits({});
+    EXPECT_TRUE(gate->open());
+    Task<Status> third = other.read(0, Buffers(std::span(bytes)));
+    EXPECT_TRUE(third.done());
+}
+
 TEST(Throttle, LetsAllPassOnceItsLimitsAreGone) {
     auto io = IoContext::create();
     ASSERT_TRUE(io.has_value());

@@ -2,7 +2,7 @@
 #pragma once
 
 #include <cstdint>
-#include <deque>
+#include <memory>
 
 #include "storage/block_device.h"
 #include "storage/io_context.h"
@@ -36,14 +36,36 @@ struct ThrottleLimits {
     Limit requests, bytes;
 };
 
+// What all disks that share it may do together. Belongs to the disks' thread.
+class ThrottleGate {
+  public:
+    ThrottleGate(IoContext& io, const ThrottleLimits& limits) : io_(io) { set_limits(limits); }
+
+    // From now on; what waits is let through.
+    void set_limits(const ThrottleLimits& limits);
+    // Without limits nothing waits, what waits already included: for the end of a machine that has much to do.
+    void set_limited(bool limited) { limited_ = limited; }
+    bool open() const { return !limited_ || (limits_.requests.rate == 0 && limits_.bytes.rate == 0); }
+    Task<Status> pass(uint64_t bytes);  // waits for its turn; always kOk
+
+  private:
+    IoContext& io_;
+    ThrottleLimits limits_;
+    Bucket requests_{{}}, bytes_{{}};
+    uint64_t changes_ = 0;
+    TaskLock turn_;  // in the order of asking
+    bool limited_ = true;
+};
+
 // Reads, writes, zeroes and discards count; a flush passes.
 class Throttle : public Filter {
   public:
     Throttle(IoContext& io, std::unique_ptr<BlockDevice> below, const ThrottleLimits& limits)
-        : Filter(std::move(below)), io_(io), requests_(limits.requests), bytes_(limits.bytes) {}
+        : Throttle(std::move(below), std::make_shared<ThrottleGate>(io, limits)) {}
+    Throttle(std::unique_ptr<BlockDevice> below, std::shared_ptr<ThrottleGate> gate)
+        : Filter(std::move(below)), gate_(std::move(gate)) {}
 
-    // Without limits nothing waits, what waits already included: for the end of a machine that has much to do.
-    void set_limited(bool limited) { limited_ = limited; }
+    void set_limited(bool limited) { gate_->set_limited(limited); }
 
   protected:
     Task<Status> do_read(uint64_t offset, Buffers to) override;
@@ -52,12 +74,10 @@ class Throttle : public Filter {
     Task<Status> do_discard(uint64_t offset, uint64_t length) override;
 
   private:
-    Task<Status> pass(uint64_t bytes);
+    Task<Status> read_in_turn(uint64_t offset, Buffers to);
+    Task<Status> write_in_turn(uint64_t offset, Buffers from);
 
-    IoContext& io_;
-    Bucket requests_, bytes_;
-    TaskLock turn_;  // in the order of asking
-    bool limited_ = true;
+    std::shared_ptr<ThrottleGate> gate_;
 };
 
 }  // namespace doppel::storage

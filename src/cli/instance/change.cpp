@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <cstdio>
 #include <cstdlib>
@@ -11,10 +12,12 @@
 #include <fstream>
 
 #include "base/file.h"
+#include "base/log.h"
 #include "base/sizes.h"
 #include "cli/instance/session.h"
 #include "cli/instance/verbs.h"
 #include "instance/document_text.h"
+#include "instance/limits.h"
 
 namespace doppel::cli {
 
@@ -46,7 +49,7 @@ bool follows_memory(const Store& store, const Instance& instance, const Document
     const uint64_t now = status ? status->memory : 0, wanted = after.machine.memory;
     if (wanted > now) return false;
     const uint64_t away = now - wanted;
-    if (!instance::control(store, instance, {machine::control::Command::kBalloon, away, {}})) return false;
+    if (!instance::control(store, instance, {machine::control::Command::kBalloon, away, {}, {}})) return false;
     const bool followed = balloon_follows(store, instance, away);
     std::fprintf(stderr, "doppel: %s: the guest %s with %s\n", instance.row.name.c_str(),
                  followed ? "makes do" : "does not follow yet, and is asked to make do", format_size(wanted).c_str());
@@ -55,15 +58,49 @@ bool follows_memory(const Store& store, const Instance& instance, const Document
 
 bool follows_engine(const Store& store, const Instance& instance, const Document& after) {
     const std::string engine(machine::name_of(after.machine.engine));
-    return instance::control(store, instance, {machine::control::Command::kEngine, 0, engine}).has_value();
+    return instance::control(store, instance, {machine::control::Command::kEngine, 0, engine, {}}).has_value();
+}
+
+constexpr std::array kLimits{std::string_view("cpu_weight"), std::string_view("cpu_quota"),
+                             std::string_view("cpu_pin"),    std::string_view("memory_limit"),
+                             std::string_view("io_weight"),  std::string_view("io_bps"),
+                             std::string_view("io_iops")};
+
+bool is_limit(std::string_view key) {
+    return std::ranges::find(kLimits, key) != kLimits.end();
+}
+
+// Each limit is told of, whether it holds now or only later.
+void follow_limits(const Store& store, const Instance& instance, const Document& after) {
+    if (instance.document.machine.limits == after.machine.limits || !instance.record) return;
+    const fs::path directory = store.folder().directory_of(instance.row.id);
+    const auto hold = instance::ChangesLock::wait(directory);
+    if (!hold) return log_error("{}", hold.error().message());
+    const auto ask = [&](const machine::control::Limits& limits) -> Result<> {
+        machine::control::Request request{machine::control::Command::kLimits};
+        request.limits = limits;
+        DOPPEL_CHECK(instance::control(store, instance, request));
+        return {};
+    };
+    const auto changed =
+        instance::change_limits(directory, {instance.document.machine, after.machine, instance.record->machine, ask});
+    for (const auto& [limit, value, by] : changed.now) {
+        const std::string text = value.empty() ? "is no longer limited" : "is " + value + " now";
+        std::fprintf(stderr, "doppel: %s: %s %s, by %s\n", instance.row.name.c_str(), limit.c_str(), text.c_str(),
+                     by.c_str());
+    }
+    for (const auto& [limit, value, by] : changed.later)
+        std::fprintf(stderr, "doppel: %s: %s is %s when it starts again, not now: %s\n", instance.row.name.c_str(),
+                     limit.c_str(), value.empty() ? "no limit" : value.c_str(), by.c_str());
 }
 
 // What a running machine follows at once, and what it will be when it starts again.
 void change_what_runs(const Store& store, const Instance& instance, const Document& after) {
     if (instance.state != RunState::kRunning && instance.state != RunState::kPaused) return;
+    follow_limits(store, instance, after);
     std::string later;
     for (const std::string& key : instance::changed_keys(instance.document, after)) {
-        if (key == "autostart" || (key == "memory" && follows_memory(store, instance, after)) ||
+        if (key == "autostart" || is_limit(key) || (key == "memory" && follows_memory(store, instance, after)) ||
             (key == "engine" && follows_engine(store, instance, after))) {
             continue;
         }

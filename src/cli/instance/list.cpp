@@ -5,6 +5,7 @@
 
 #include "cli/instance/session.h"
 #include "cli/instance/verbs.h"
+#include "instance/limits.h"
 
 namespace doppel::cli {
 
@@ -75,6 +76,10 @@ Json details(const Store& store, const Shown& shown) {
     json["id"] = one.row.id;
     json["directory"] = store.folder().directory_of(one.row.id).string();
     json["specification"] = Json::parse(one.row.document, nullptr, false);
+    json["limits"] = Json::array();
+    for (const auto& [limit, value, by] :
+         instance::carried_limits(store.folder().directory_of(one.row.id), one.document.machine))
+        json["limits"].push_back({{"limit", limit}, {"value", value}, {"carried_by", by}});
     if (one.row.deleted) json["deleted"] = time_text(*one.row.deleted);
     if (one.record) {
         const auto& record = *one.record;
@@ -88,10 +93,14 @@ Json details(const Store& store, const Shown& shown) {
 
 void print_details(const Json& json) {
     for (const auto& [key, value] : json.items()) {
-        if (key == "specification") continue;
+        if (key == "specification" || key == "limits") continue;
         std::printf("%-13s %s\n", key.c_str(),
                     value.is_string() ? value.get<std::string>().c_str() : value.dump().c_str());
     }
+    for (const Json& one : json["limits"])
+        std::printf("%-13s %s, by %s\n", one["limit"].get_ref<const std::string&>().c_str(),
+                    one["value"].get_ref<const std::string&>().c_str(),
+                    one["carried_by"].get_ref<const std::string&>().c_str());
     const Json& specification = json["specification"];
     for (const auto& [key, value] : specification["machine"].items()) {
         if (value == "" || value == Json::array()) continue;

@@ -12,11 +12,14 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <climits>
 #include <csignal>
 #include <cstdio>
 #include <cstring>
 #include <ctime>
 #include <iterator>
+
+#include "instance/keeper/cgroups.h"
 
 namespace doppel::instance {
 namespace {
@@ -90,6 +93,11 @@ void Keeper::become_machine(int console, int ready) const {
     dup2(console, STDIN_FILENO);
     dup2(console, STDOUT_FILENO);
     if (messages >= 0) dup2(messages, STDERR_FILENO);
+    char path[PATH_MAX];
+    if (const char* group = join_cgroups(directory_, path)) {
+        dprintf(STDERR_FILENO, "doppel: join the cgroup: %s: %s\n", group, strerror(errno));
+        _exit(kNotStarted);
+    }
     for (int fd : {options_.specification, options_.lock, ready}) stay_open(fd, true);
     if (messages > STDERR_FILENO) close(messages);
     sigset_t none;
@@ -243,6 +251,7 @@ void Keeper::clean_up() {
     note(Phase::kEnded);
     for (const char* socket : {kConsoleSocket, kControlSocket, kAgentSocket}) unlink(socket);
     rmdir(options_.runtime);
+    remove_cgroups(directory_);
 }
 
 int Keeper::run() {

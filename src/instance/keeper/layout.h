@@ -15,6 +15,9 @@ inline constexpr const char* kLockFile = "lock";
 inline constexpr const char* kStatusFile = "status";      // how it runs or ended (keeper/record.h)
 inline constexpr const char* kLogFile = "console.log";    // and console.log.1 .. kLogFiles: what the guest printed
 inline constexpr const char* kMessagesFile = "messages";  // what doppel-machine said since its start
+// A line "LIMIT VERSION PATH" for each limit that a cgroup carries; the keeper needs the paths alone. It is there
+// before the cgroups are, and goes when they have gone.
+inline constexpr const char* kCgroupsFile = "cgroups";
 // In the runtime directory: sockets.
 inline constexpr const char* kConsoleSocket = "console";
 inline constexpr const char* kControlSocket = "control";

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <limits>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <utility>
@@ -17,6 +18,7 @@ constexpr std::array kCommands{std::pair{std::string_view("status"), Command::kS
                                std::pair{std::string_view("power_key"), Command::kPowerKey},
                                std::pair{std::string_view("balloon"), Command::kBalloon},
                                std::pair{std::string_view("engine"), Command::kEngine},
+                               std::pair{std::string_view("limits"), Command::kLimits},
                                std::pair{std::string_view("quit"), Command::kQuit}};
 constexpr const char* kRead = "read the request";
 constexpr const char* kAnswer = "control the machine";
@@ -47,9 +49,18 @@ template <class T>
 bool take_number(const Json& json, const char* key, T& out) {
     const auto found = json.find(key);
     if (found == json.end()) return true;
-    if (!found->is_number_unsigned()) return false;
+    if (!found->is_number_unsigned() || found->get<uint64_t>() > std::numeric_limits<T>::max()) return false;
     out = found->get<T>();
     return true;
+}
+
+constexpr std::array kLimitMembers{"cpu_quota", "io_bps", "io_iops"};
+
+// All of them.
+bool take_limits(const Json& json, Limits& limits) {
+    return std::ranges::all_of(kLimitMembers, [&](const char* member) { return json.contains(member); }) &&
+           take_number(json, "cpu_quota", limits.cpu_quota) && take_number(json, "io_bps", limits.io_bps) &&
+           take_number(json, "io_iops", limits.io_iops);
 }
 
 std::string line_of(Json json) {
@@ -80,7 +91,10 @@ Result<Request> parse_request(std::string_view line) {
         if (engine == json->end() || !engine->is_string()) return fail(refuse("it lacks an engine"));
         request.engine = engine->get<std::string>();
     }
-    const size_t members = sized || names_engine ? 3 : 2;
+    if (request.command == Command::kLimits && !take_limits(*json, request.limits))
+        return fail(refuse("it lacks a limit, or has one that is no number"));
+    const size_t limits = request.command == Command::kLimits ? kLimitMembers.size() : 0;
+    const size_t members = 2 + limits + (sized || names_engine ? 1 : 0);
     if (json->size() != members) return fail(refuse("it has an unknown member"));
     return request;
 }
@@ -103,7 +117,10 @@ Result<Status> parse_answer(std::string_view line) {
     const bool good = take_number(*machine, "cpus", status.cpus) && take_number(*machine, "memory", status.memory) &&
                       take_number(*machine, "balloon", status.balloon) &&
                       take_number(*machine, "balloon_target", status.balloon_target) &&
-                      take_number(*machine, "instructions", status.instructions);
+                      take_number(*machine, "instructions", status.instructions) &&
+                      take_number(*machine, "net_received", status.net_received) &&
+                      take_number(*machine, "net_sent", status.net_sent);
+    take_limits(*machine, status.limits);  // a machine of an older doppel has none
     if (!good) return fail(nonsense());
     return status;
 }
@@ -113,6 +130,11 @@ std::string encode(const Request& request) {
     Json json{{"do", known->first}};
     if (request.command == Command::kBalloon) json["bytes"] = request.bytes;
     if (request.command == Command::kEngine) json["engine"] = request.engine;
+    if (request.command == Command::kLimits) {
+        json["cpu_quota"] = request.limits.cpu_quota;
+        json["io_bps"] = request.limits.io_bps;
+        json["io_iops"] = request.limits.io_iops;
+    }
     return line_of(std::move(json));
 }
 
@@ -125,7 +147,12 @@ std::string encode(const Status& status) {
                       {"memory", status.memory},
                       {"balloon", status.balloon},
                       {"balloon_target", status.balloon_target},
-                      {"instructions", status.instructions}}}});
+                      {"instructions", status.instructions},
+                      {"net_received", status.net_received},
+                      {"net_sent", status.net_sent},
+                      {"cpu_quota", status.limits.cpu_quota},
+                      {"io_bps", status.limits.io_bps},
+                      {"io_iops", status.limits.io_iops}}}});
 }
 
 std::string encode(const Error& error) {

@@ -14,12 +14,21 @@ namespace doppel::machine::control {
 inline constexpr unsigned kVersion = 1;
 inline constexpr size_t kMaxLine = 4096;  // bytes of a request or an answer, with its end
 
-enum class Command : uint8_t { kStatus, kPause, kResume, kPowerKey, kBalloon, kEngine, kQuit };
+enum class Command : uint8_t { kStatus, kPause, kResume, kPowerKey, kBalloon, kEngine, kLimits, kQuit };
+
+// What a machine keeps to by itself; 0: it does not.
+struct Limits {
+    unsigned cpu_quota = 0;  // percent of one processor
+    uint64_t io_bps = 0;     // of all disks, a second
+    uint64_t io_iops = 0;
+    bool operator==(const Limits&) const = default;
+};
 
 struct Request {
     Command command = Command::kStatus;
     uint64_t bytes = 0;  // of kBalloon: how much memory the guest shall do without
     std::string engine;  // of kEngine: which one goes on
+    Limits limits;       // of kLimits: from now on
     bool operator==(const Request&) const = default;
 };
 
@@ -32,6 +41,9 @@ struct Status {
     uint64_t balloon = 0;         // bytes that the guest has handed over
     uint64_t balloon_target = 0;  // bytes that it was asked for
     uint64_t instructions = 0;    // that all harts have executed, as of their last look around
+    uint64_t net_received = 0;    // bytes of frames that the guest has got by all cards
+    uint64_t net_sent = 0;
+    Limits limits;
     bool operator==(const Status&) const = default;
 };
 

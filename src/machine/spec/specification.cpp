@@ -318,6 +318,7 @@ Result<> validate(const Specification& s) {
     DOPPEL_CHECK(check_text("--control", s.control, kMaxSocketPath));
     DOPPEL_CHECK(check_text("--stats", s.statistics, kMaxPath));
     DOPPEL_CHECK(check_traces(s.traces));
+    DOPPEL_CHECK(validate(s.limits, s.cpus));
     if (!is_name(s.name))
         return fail(Error::usage("--name", "is not a name", "use at most 64 letters, digits, '.', '_' and '-'"));
     return check_boot(s);

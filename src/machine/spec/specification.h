@@ -11,6 +11,7 @@
 #include "base/result.h"
 #include "base/unique_fd.h"
 #include "machine/spec/disk_choice.h"
+#include "machine/spec/limits.h"
 #include "machine/spec/net_choice.h"
 #include "machine/spec/share_choice.h"
 #include "machine/spec/trace_choice.h"
@@ -88,6 +89,7 @@ struct Specification {
     bool sandbox = true;     // the process is confined when guest code runs
     std::string statistics;  // told at the end: "-" on standard error, else in a file, as JSON; empty: not at all
     std::vector<TraceChoice> traces;  // at most kMaxTraces
+    Limits limits;                    // of a machine that starts: those that it keeps to by itself
     std::string name;  // empty, or letters, digits, '.', '_' and '-', at most 64, a letter or digit first
     bool operator==(const Specification&) const = default;
 };

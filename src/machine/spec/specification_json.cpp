@@ -92,6 +92,15 @@ Result<> take(const Json& value, std::string_view option, translate::Techniques&
     return {};
 }
 
+// Empty: none.
+Result<> take_quota(const Json& value, unsigned& out) {
+    std::string text;
+    DOPPEL_CHECK(take(value, "--cpu-quota", text));
+    if (text.empty()) return {};
+    DOPPEL_TRY(out, quota_from(text));
+    return {};
+}
+
 Result<> take_member(const std::string& key, const Json& value, Specification& s) {
     if (key == "arch") return take_word(value, "--arch", architecture_from, s.arch);
     if (key == "engine") return take_word(value, "--engine", engine_from, s.engine);
@@ -124,6 +133,13 @@ Result<> take_member(const std::string& key, const Json& value, Specification& s
     if (key == "trace") return take_list(value, "--trace", trace_from, s.traces);
     if (key == "disk") return take_list(value, "--disk", disk_from, s.disks);
     if (key == "name") return take(value, "--name", s.name);
+    if (key == "cpu_weight") return take(value, "--cpu-weight", s.limits.cpu_weight);
+    if (key == "cpu_quota") return take_quota(value, s.limits.cpu_quota);
+    if (key == "cpu_pin") return take_list(value, "--cpu-pin", pin_from, s.limits.pins);
+    if (key == "memory_limit") return take(value, "--memory-limit", s.limits.memory_limit);
+    if (key == "io_weight") return take(value, "--io-weight", s.limits.io_weight);
+    if (key == "io_bps") return take(value, "--io-bps", s.limits.io_bps);
+    if (key == "io_iops") return take(value, "--io-iops", s.limits.io_iops);
     return fail(not_a_specification("unknown key " + key));
 }
 
@@ -135,7 +151,8 @@ std::optional<Json> parse_flat_object(std::string_view text) {
     const auto watch = [&](int depth, Json::parse_event_t event, Json& parsed) {
         if (event == Json::parse_event_t::key) flat = flat && seen.insert(key = parsed.get<std::string>()).second;
         if (event == Json::parse_event_t::array_start &&
-            (depth != 1 || (key != "trace" && key != "disk" && key != "share" && key != "net" && key != "publish")))
+            (depth != 1 || (key != "trace" && key != "disk" && key != "share" && key != "net" && key != "publish" &&
+                            key != "cpu_pin")))
             flat = false;
         if (event == Json::parse_event_t::object_start && depth > 0) flat = false;
         return flat;
@@ -178,6 +195,13 @@ std::string to_json(const Specification& s) {
                 {"sandbox", s.sandbox},
                 {"statistics", s.statistics},
                 {"trace", texts_of(s.traces)},
+                {"cpu_weight", s.limits.cpu_weight},
+                {"cpu_quota", quota_text(s.limits.cpu_quota)},
+                {"cpu_pin", texts_of(s.limits.pins)},
+                {"memory_limit", s.limits.memory_limit},
+                {"io_weight", s.limits.io_weight},
+                {"io_bps", s.limits.io_bps},
+                {"io_iops", s.limits.io_iops},
                 {"name", s.name}}
         .dump(-1, ' ', false, Json::error_handler_t::replace);
 }

@@ -173,7 +173,10 @@ void NetDevice::hand_over() {
     for (const Outgoing& one : outgoing_)
         frames.push_back({one.offload, std::span(batch_).subspan(one.at, one.length)});
     const size_t taken = std::min(port_.send(frames), frames.size());
-    for (size_t i = 0; i < taken; i++) transport().queue(kFromGuest).push(std::move(outgoing_[i].chain), 0);
+    for (size_t i = 0; i < taken; i++) {
+        sent_.fetch_add(outgoing_[i].length, std::memory_order_relaxed);
+        transport().queue(kFromGuest).push(std::move(outgoing_[i].chain), 0);
+    }
     outgoing_.erase(outgoing_.begin(), outgoing_.begin() + static_cast<std::ptrdiff_t>(taken));
     transport().complete(kFromGuest);
 }
@@ -251,6 +254,7 @@ NetDevice::Delivery NetDevice::deliver(const network::Frame& frame) {
         rest = rest.subspan(part.size());
         transport().queue(kToGuest).push(std::move(chain), start + part.size());
     }
+    received_.fetch_add(frame.bytes.size(), std::memory_order_relaxed);
     return Delivery::kDone;
 }
 

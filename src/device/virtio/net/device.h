@@ -2,6 +2,7 @@
 #pragma once
 
 #include <array>
+#include <atomic>
 #include <cstdint>
 #include <deque>
 #include <memory>
@@ -35,6 +36,10 @@ class NetDevice final : public VirtioDevice, private network::Receiver {
 
     // The driver is asked to tell the network where it is now: after a move. Any thread.
     void announce();
+
+    // Bytes of frames that the guest has got and sent, since the device was made. Any thread.
+    uint64_t received() const { return received_.load(std::memory_order_relaxed); }
+    uint64_t sent() const { return sent_.load(std::memory_order_relaxed); }
 
     std::string_view name() const override { return "virtio-net"; }
     uint16_t id() const override;
@@ -111,6 +116,7 @@ class NetDevice final : public VirtioDevice, private network::Receiver {
     std::deque<Chain> room_;          // for frames to come
     uint64_t room_bytes_ = 0;
     std::shared_ptr<Anchor> anchor_;
+    std::atomic<uint64_t> received_{0}, sent_{0};
 };
 
 }  // namespace doppel::device::virtio::net
