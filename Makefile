@@ -17,8 +17,8 @@ build = cmake --preset $(1) $(CCACHE) --log-level=WARNING && cmake --build --pre
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' Makefile
 
-run: build ## boot Debian's newest riscv64 kernel to a shell (Ctrl-A x quits)
-	@build/release/doppel run tiny
+run: build ## boot a Debian for riscv64 to a shell (Ctrl-A x quits)
+	@build/release/doppel run debian
 
 build: ## a release, build/release/doppel
 	@scripts/setup build

@@ -38,7 +38,7 @@ with launcher() as doppel:
     check(complete(doppel, "run", "ti") == {"tiny"})
     check(complete(doppel, "run", "Im") == {"Image with space"})
     check(complete(doppel, "image", "m") == {"make"})
-    check(complete(doppel, "image", "make", "") == {"tiny"})
+    check(complete(doppel, "image", "make", "") == {"debian", "tiny"})
     check(complete(doppel, "disk", "con") == {"convert"})
     check(complete(doppel, "cache", "") == {"ls", "clear"})
     check(complete(doppel, "cache", "ls", "--j") == {"--json"})

@@ -7,7 +7,7 @@ from support.cli_test import check, launcher
 
 with launcher() as doppel:
     fastest = "translate" if "translate" in doppel.succeed("run", "--explain", "tiny") else "interpret"
-    for engine, *arguments in ((fastest, "tiny"), (fastest, "--kernel", "none"), (fastest, "--firmware", "none"),
+    for engine, *arguments in ((fastest, "tiny"), (fastest, "debian"), (fastest, "debian:sid"), (fastest, "--kernel", "none"), (fastest, "--firmware", "none"),
                                ("interpret", "--arch", "riscv64", "--engine", "interpret", "tiny")):
         text = doppel.succeed("run", "--explain", *arguments)
         check([line.split()[:2] for line in text.splitlines()] ==

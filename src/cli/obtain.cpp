@@ -6,6 +6,7 @@
 
 #include "base/file.h"
 #include "cli/launch.h"
+#include "cli/own_system.h"
 
 namespace doppel::cli {
 namespace {
@@ -34,11 +35,17 @@ Result<> check_readable(std::string_view purpose, const std::string& path) {
 
 }  // namespace
 
-Result<bool> complete(Plan& plan, const image::Catalog& catalog, int& maker_code) {
+Result<bool> complete(Plan& plan, const image::Catalog& catalog, int& maker_code, const std::filesystem::path& own) {
     if (!plan.image.empty()) {
-        DOPPEL_TRY(const auto image, obtain_image(plan, catalog, maker_code));
-        if (!image) return false;
-        DOPPEL_CHECK(add_image(plan, *image));
+        DOPPEL_TRY(auto image, find_own_system(own));
+        if (!image) {
+            DOPPEL_TRY(image, obtain_image(plan, catalog, maker_code));
+            if (!image) return false;
+            if (image->has_disk() && !own.empty()) {
+                DOPPEL_TRY(image, make_own_system(*image, own));
+            }
+        }
+        DOPPEL_CHECK(add_image(plan, *image, own.empty() ? throwaway_disk(*image) : own_disk(own)));
     }
     DOPPEL_CHECK(check_readable("read kernel", plan.specification.kernel));
     DOPPEL_CHECK(check_readable("read initrd", plan.specification.initrd));

@@ -12,13 +12,13 @@
 #include "base/sizes.h"
 #include "cli/recognise.h"
 #include "cli/values.h"
+#include "image/makeable.h"
 
 namespace doppel::cli {
 namespace {
 
 using machine::Specification;
 
-constexpr std::string_view kMakeable = "tiny";  // the images that `doppel image make` makes
 constexpr std::array kPlannedArchitectures{std::string_view("x86_64"), std::string_view("aarch64")};
 constexpr std::array kPlannedEngines{std::string_view("kvm")};
 constexpr std::array kLevels{std::string_view("auto"), std::string_view("machine"), std::string_view("container"),
@@ -344,21 +344,42 @@ Result<> choose_disk(const Arguments& arguments, const Recognised& found, Plan& 
     return {};
 }
 
-Result<> choose_image(const Arguments& arguments, const image::Catalog& catalog, const std::string& name, Plan& plan) {
+constexpr uint64_t kSystemMemory = uint64_t{1} << 30;  // bytes
+
+// A system on a disk is meant to be used as a computer is.
+Result<> set_system_defaults(const Arguments& arguments, Specification& s) {
+    if (!arguments.has("--net") && s.networks.empty()) s.networks.emplace_back();
+    if (!arguments.has("--memory")) s.memory = kSystemMemory;
+    for (auto& share : s.shares) {
+        if (!share.guest.empty()) continue;
+        std::error_code error;
+        share.guest = std::filesystem::absolute(share.path, error).lexically_normal().string();
+        if (error) return fail(Error::system("share", share.path, error.value()));
+        while (share.guest.size() > 1 && share.guest.ends_with('/')) share.guest.pop_back();
+        DOPPEL_CHECK(machine::check_share(share));
+    }
+    return {};
+}
+
+Result<> choose_image(const Arguments& arguments, const image::Catalog& catalog, const std::string& word, Plan& plan) {
+    const auto makeable = image::makeable(word);
+    const std::string name = makeable.value_or(word);
     DOPPEL_TRY(const auto image, catalog.find(name, plan.arch_was_asked ? plan.arch.value : std::string()));
-    if (!image && name != kMakeable) {
+    if (!image && !makeable) {
         const bool is_file = access(name.c_str(), F_OK) == 0;
         return fail(run_failed(name, "there is no image of that name",
                                is_file ? "for the file, say ./" + name : "doppel image ls lists the images"));
     }
     if (image && image->kind != "machine") return fail(not_built("run an image that is a " + image->kind));
     if (arguments.operands().size() > 1) {
-        const std::string& word = arguments.operands()[1];
-        if (!word.starts_with("-"))
-            return fail(run_failed(word, "running a command inside a machine is not built yet"));
-        return fail(Error::usage(word, "options stand before what is run", "write it before " + name));
+        const std::string& next = arguments.operands()[1];
+        if (!next.starts_with("-"))
+            return fail(run_failed(next, "running a command inside a machine is not built yet"));
+        return fail(Error::usage(next, "options stand before what is run", "write it before " + name));
     }
     plan.image = name;
+    if (image ? image->has_disk() : name != image::kTinyName)
+        DOPPEL_CHECK(set_system_defaults(arguments, plan.specification));
     if (plan.level.why.empty()) plan.level = {"machine", "the image " + name + " is a machine"};
     if (!plan.arch_was_asked && image) {
         const auto arch = machine::architecture_from(image->arch);
@@ -425,10 +446,15 @@ Result<std::filesystem::path> default_translation_cache() {
     return cache / "translations";
 }
 
-Result<> add_image(Plan& plan, const image::Image& image) {
+machine::DiskChoice throwaway_disk(const image::Image& image) {
+    return {.path = image.disk(), .format = machine::DiskFormat::kQcow2, .snapshot = true};
+}
+
+Result<> add_image(Plan& plan, const image::Image& image, const machine::DiskChoice& disk) {
     Specification& s = plan.specification;
     if (s.kernel.empty()) s.kernel = image.kernel();
     if (s.initrd.empty()) s.initrd = image.initrd();
+    if (image.has_disk()) s.disks.insert(s.disks.begin(), disk);
     if (!image.append.empty()) s.append = s.append.empty() ? image.append : image.append + " " + s.append;
     return machine::validate(s);
 }

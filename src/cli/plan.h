@@ -31,7 +31,11 @@ Result<Plan> make_plan(const Arguments& arguments, const image::Catalog& catalog
 // The user's folder of translations; an error where there is no home.
 Result<std::filesystem::path> default_translation_cache();
 
-// Puts the image's kernel, initrd and command line under what the options said, and checks the whole.
-Result<> add_image(Plan& plan, const image::Image& image);
+// The image's disk for a machine that is not kept: what the guest writes ends with it.
+machine::DiskChoice throwaway_disk(const image::Image& image);
+
+// Puts the image's kernel, initrd and command line under what the options said, and `disk` first if the image has one,
+// and checks the whole.
+Result<> add_image(Plan& plan, const image::Image& image, const machine::DiskChoice& disk);
 
 }  // namespace doppel::cli

@@ -90,16 +90,48 @@ TEST_F(PlanTest, PutsTheOptionsOverTheImage) {
     image.kind = "machine";
     image.append = "console=ttyS0";
     image.directory = "/images/tiny-riscv64";
-    ASSERT_TRUE(add_image(*made, image));
+    ASSERT_TRUE(add_image(*made, image, throwaway_disk(image)));
     EXPECT_EQ(made->specification.kernel, "/images/tiny-riscv64/kernel");
     EXPECT_EQ(made->specification.initrd, "/images/tiny-riscv64/initrd");
     EXPECT_EQ(made->specification.append, "console=ttyS0 debug");
 
     auto own = plan({"--kernel", "mine", "tiny"});
     ASSERT_TRUE(own) << own.error().message();
-    ASSERT_TRUE(add_image(*own, image));
+    ASSERT_TRUE(add_image(*own, image, throwaway_disk(image)));
     EXPECT_EQ(own->specification.kernel, "mine");
     EXPECT_EQ(own->specification.initrd, "/images/tiny-riscv64/initrd");
+}
+
+TEST_F(PlanTest, ASystemOnADiskHasANetworkAndItsSharesLieWhereTheyDoOnTheHost) {
+    const auto made = plan({"--share", "/srv/work/", "--share", "/srv:/mnt", "debian:trixie"});
+    ASSERT_TRUE(made) << made.error().message();
+    EXPECT_EQ(made->image, "debian");
+    EXPECT_EQ(made->specification.networks.size(), 1u);
+    EXPECT_EQ(made->specification.memory, uint64_t{1} << 30);
+    EXPECT_EQ(made->specification.shares[0].guest, "/srv/work");
+    EXPECT_EQ(made->specification.shares[1].guest, "/mnt");
+    const auto alone = plan({"--net", "none", "--memory", "256M", "debian:sid"});
+    ASSERT_TRUE(alone) << alone.error().message();
+    EXPECT_EQ(alone->image, "debian:sid");
+    EXPECT_TRUE(alone->specification.networks.empty());
+    EXPECT_EQ(alone->specification.memory, uint64_t{256} << 20);
+    EXPECT_TRUE(plan({"tiny"})->specification.networks.empty());
+}
+
+TEST_F(PlanTest, WhatAGuestWritesToAnImagesDiskIsThrownAwayUnlessItIsKept) {
+    auto made = plan({"--disk", "more.raw", "debian"});
+    ASSERT_TRUE(made) << made.error().message();
+    image::Image image;
+    image.name = "debian";
+    image.arch = "riscv64";
+    image.kind = "machine";
+    image.files = {{"kernel", {}}, {"initrd", {}}, {"disk", {}}};
+    image.directory = "/images/debian-riscv64";
+    ASSERT_TRUE(add_image(*made, image, throwaway_disk(image)));
+    ASSERT_EQ(made->specification.disks.size(), 2u);
+    EXPECT_EQ(made->specification.disks[0].path, "/images/debian-riscv64/disk");
+    EXPECT_TRUE(made->specification.disks[0].snapshot);
+    EXPECT_EQ(made->specification.disks[1].path, "more.raw");
 }
 
 TEST_F(PlanTest, NeedsSomethingToRun) {

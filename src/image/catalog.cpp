@@ -54,10 +54,20 @@ Result<fs::path> cache_directory() {
         Error{"find cache directory", "HOME", "it is not set to an absolute path", "set HOME or XDG_CACHE_HOME"});
 }
 
-bool is_image_name(std::string_view name) {
+namespace {
+
+bool is_plain_name(std::string_view name) {
     auto plain = [](char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9'); };
     return !name.empty() && name.size() <= 64 && plain(name[0]) &&
            std::all_of(name.begin(), name.end(), [&](char c) { return plain(c) || c == '.' || c == '_' || c == '-'; });
+}
+
+}  // namespace
+
+bool is_image_name(std::string_view name) {
+    const size_t colon = name.find(':');
+    if (colon == name.npos) return is_plain_name(name);
+    return is_plain_name(name.substr(0, colon)) && is_plain_name(name.substr(colon + 1));
 }
 
 Result<Catalog> Catalog::of_user() {
@@ -66,7 +76,9 @@ Result<Catalog> Catalog::of_user() {
 }
 
 fs::path Catalog::directory_of(std::string_view name, std::string_view arch) const {
-    return images_ / (std::string(name) + "-" + std::string(arch));
+    std::string directory = std::string(name) + "-" + std::string(arch);
+    std::ranges::replace(directory, ':', '+');
+    return images_ / directory;
 }
 
 Result<std::vector<std::pair<std::string, std::string>>> Catalog::names() const {
@@ -76,6 +88,7 @@ Result<std::vector<std::pair<std::string, std::string>>> Catalog::names() const 
     if (code == std::errc::no_such_file_or_directory) return found;
     for (; !code && entry != fs::directory_iterator(); entry.increment(code)) {
         std::string directory = entry->path().filename();
+        std::ranges::replace(directory, '+', ':');
         size_t dash = directory.rfind('-');
         if (!is_image_name(directory) || dash == std::string::npos || dash == 0) continue;
         found.emplace_back(directory.substr(0, dash), directory.substr(dash + 1));

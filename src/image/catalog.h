@@ -5,9 +5,10 @@
 // specification: everything in it can be made again):
 //     images/.lock              held by whoever makes or removes an image (image/lock.h)
 //     images/.staging-NAME-ARCH an image being made; the next maker removes what a killed one left
-//     images/NAME-ARCH/         an image, published by one rename, never changed afterwards:
+//     images/NAME-ARCH/         an image, published by one rename, never changed afterwards ('+' stands for ':'):
 //         image.json            the record below
-//         kernel, initrd        the files that it names
+//         kernel, initrd        the files that it names; a whole system has a disk (qcow2), too
+//     packages/                 Debian packages that images were made of (image/make/package_cache.h)
 // image.json: {"format": 1, "name", "arch", "kind", "description", "created" (RFC 3339), "append", "kernel_version",
 //              "packages": {NAME: VERSION}, "files": {NAME: {"size", "sha256"}}}
 #pragma once
@@ -43,7 +44,9 @@ struct Image {
 
     std::filesystem::path kernel() const { return directory / "kernel"; }
     std::filesystem::path initrd() const { return directory / "initrd"; }
-    uint64_t size() const;  // bytes of all files
+    bool has_disk() const { return files.contains("disk"); }
+    std::filesystem::path disk() const { return directory / "disk"; }  // which instances stand on, and leave as it is
+    uint64_t size() const;                                             // bytes of all files
 };
 
 struct Listing {
@@ -78,7 +81,8 @@ class Catalog {
     std::filesystem::path images_;
 };
 
-// A name is 1 to 64 of a-z 0-9 . _ - and starts with a letter or digit, so that it is never a path.
+// A name is 1 to 64 of a-z 0-9 . _ - and starts with a letter or digit, so that it is never a path; a tag may follow it
+// after a colon, made of the same.
 bool is_image_name(std::string_view name);
 
 // image.json. Parsing takes untrusted text, checks every key's type, and leaves `directory` empty.

@@ -3,6 +3,7 @@
 
 #include <CLI/CLI.hpp>
 #include <cerrno>
+#include <clocale>
 #include <csignal>
 #include <cstdio>
 #include <exception>
@@ -15,6 +16,7 @@
 #include "base/sizes.h"
 #include "base/unique_fd.h"
 #include "image/catalog.h"
+#include "image/make/debian/debian.h"
 #include "image/make/fetch.h"
 #include "image/make/tiny.h"
 
@@ -84,14 +86,64 @@ std::filesystem::path agent_for(const std::string& architecture) {
     return std::filesystem::read_symlink("/proc/self/exe", code).replace_filename("agent-" + architecture);
 }
 
-Result<> make(const std::string& what, TinyOptions& options) {
-    if (what != kTinyName) return fail(Error::usage(what, "there is no way to make it", "what can be made: tiny"));
-    DOPPEL_TRY(UniqueFd signals, catch_signals());
-    options.stop = StopRequest(signals.get());
-    options.agent = agent_for(options.archive.architecture);
+struct MakeCommand {
+    std::string what;
+    ArchiveOptions archive{.suite = {}, .architecture = "riscv64"};  // an empty suite: the image's own
+    bool refresh = false;
+    std::string size;                   // what follows is debian's
+    std::vector<std::string> packages;  // parted by blanks or commas
+};
+
+template <class Options>
+Options common_options(const MakeCommand& command, const StopRequest& stop) {
+    Options options;
+    const std::string suite = command.archive.suite.empty() ? options.archive.suite : command.archive.suite;
+    options.archive = command.archive;
+    options.archive.suite = suite;
+    options.refresh = command.refresh;
+    options.agent = agent_for(command.archive.architecture);
+    options.stop = stop;
     options.waiting = [] { log_warning("another process is making or removing an image; waiting for it"); };
+    return options;
+}
+
+Result<Image> make_a_debian(const Catalog& catalog, const MakeCommand& command, const std::string& suite,
+                            const StopRequest& stop) {
+    auto options = common_options<DebianOptions>(command, stop);
+    if (command.what.find(':') != command.what.npos) {
+        if (!command.archive.suite.empty())
+            return fail(Error::usage("--suite", command.what + " names one already", "leave one of them out"));
+        options.archive.suite = suite;
+    }
+    for (const std::string& list : command.packages) {
+        size_t at = 0;
+        while ((at = list.find_first_not_of(", ", at)) != list.npos) {
+            const size_t end = std::min(list.find_first_of(", ", at), list.size());
+            options.packages.push_back(list.substr(at, end - at));
+            at = end;
+        }
+    }
+    if (!command.size.empty()) {
+        DOPPEL_TRY(options.size, parse_size(command.size, "--size"));
+    }
+    options.user = calling_user();
+    options.programs = options.agent.parent_path();
+    return make_debian(catalog, options);
+}
+
+Result<> make(const MakeCommand& command) {
+    const auto suite = debian_suite(command.what);
+    if (command.what != kTinyName && !suite)
+        return fail(
+            Error::usage(command.what, "there is no way to make it", "what can be made: tiny, debian, debian:SUITE"));
+    if (!suite && (!command.size.empty() || !command.packages.empty()))
+        return fail(Error::usage(command.size.empty() ? "--packages" : "--size", "does not apply to " + command.what,
+                                 "leave it out"));
+    DOPPEL_TRY(UniqueFd signals, catch_signals());
+    const StopRequest stop(signals.get());
     DOPPEL_TRY(Catalog catalog, Catalog::of_user());
-    DOPPEL_TRY(Image image, make_tiny(catalog, options));
+    DOPPEL_TRY(const Image image, suite ? make_a_debian(catalog, command, *suite, stop)
+                                        : make_tiny(catalog, common_options<TinyOptions>(command, stop)));
     std::printf("%s (%s): %s\n", image.name.c_str(), image.arch.c_str(), image.description.c_str());
     return {};
 }
@@ -116,8 +168,7 @@ struct CommandLine {
     CLI::App app{"Make, list and remove images", "doppel image"};
     bool as_json = false;
     std::vector<std::string> names;
-    std::string what;
-    TinyOptions tiny;
+    MakeCommand making;
     FetchOptions fetching;
     Result<> result;
 
@@ -135,14 +186,18 @@ struct CommandLine {
         rm->callback([this] { result = remove(names); });
 
         CLI::App* maker = app.add_subcommand("make", "Make an image from the machine's Debian mirror");
-        maker->add_option("WHAT", what, "what to make: tiny (Debian's newest kernel, a busybox shell in memory)")
+        maker
+            ->add_option("WHAT", making.what,
+                         "what to make: tiny (Debian's newest kernel, a busybox shell in memory), debian or "
+                         "debian:SUITE (a whole system on a disk)")
             ->required();
-        tiny.archive.architecture = "riscv64";
-        add_archive_options(*maker, tiny.archive);
-        maker->add_option("--arch", tiny.archive.architecture, "the guest's architecture")->capture_default_str();
-        maker->add_flag("--refresh", tiny.refresh, "make it anew although it is there");
-        maker->footer("Example: doppel image make tiny --suite testing --refresh");
-        maker->callback([this] { result = make(what, tiny); });
+        add_archive_options(*maker, making.archive);
+        maker->add_option("--arch", making.archive.architecture, "the guest's architecture")->capture_default_str();
+        maker->add_option("--size", making.size, "of debian's disk, as the guest sees it (16G)");
+        maker->add_option("--packages", making.packages, "more packages for debian, parted by blanks or commas");
+        maker->add_flag("--refresh", making.refresh, "make it anew although it is there");
+        maker->footer("Example: doppel image make debian:sid --size 32G --packages gcc,make");
+        maker->callback([this] { result = make(making); });
 
         CLI::App* fetcher = app.add_subcommand("fetch", "Take one file out of a package of the Debian archive");
         add_archive_options(*fetcher, fetching.archive);
@@ -172,6 +227,7 @@ int run_command(int argc, char** argv) {
 }  // namespace doppel::image
 
 int main(int argc, char** argv) {
+    std::setlocale(LC_CTYPE, "C.UTF-8");  // libarchive takes names in packages for what they are
     try {
         return doppel::image::run_command(argc, argv);
     } catch (const std::exception& error) {

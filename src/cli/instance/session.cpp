@@ -55,7 +55,8 @@ Result<UniqueFd> start_instance(const Store& store, const Instance& instance, in
     plan.specification = instance.document.machine;
     plan.arch.value = machine::name_of(plan.specification.arch);
     int maker_code = 0;
-    DOPPEL_TRY(const bool whole, complete(plan, catalog, maker_code));
+    const std::filesystem::path own = store.folder().directory_of(instance.row.id);
+    DOPPEL_TRY(const bool whole, complete(plan, catalog, maker_code, own));
     if (!whole) return fail(Error{"start", instance.row.name, "there is no image " + plan.image, ""});
     return instance::start(store, instance, plan.specification, {keeper, machine, self}, attach);
 }

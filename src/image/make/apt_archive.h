@@ -30,6 +30,13 @@ struct Package {
     uint64_t size = 0;    // of the .deb, in bytes
 };
 
+// A package's file, as the verified index describes it.
+struct PackageFile {
+    std::string name;  // "libc6_2.41-12_riscv64.deb"
+    uint64_t size = 0;
+    std::string sha256;
+};
+
 // apt does all of the trusting: Release signed by a key of the keyring, SHA-256 from there to the index to the package.
 // Proxies, timeouts and credentials are those of the machine's apt. Needs no root. Shows its progress
 // (base/progress.h). One thread at a time.
@@ -43,7 +50,13 @@ class AptArchive {
     // The one whole .deb, verified, below the root.
     Result<std::filesystem::path> download(const Package& package) const;
 
+    // Packages by name or apt's patterns ("?essential"), with all that they depend on: whole, verified .deb files in
+    // `folder`, which is made if need be. What an earlier call left there, even half, is used. One caller at a time.
+    Result<std::vector<std::filesystem::path>> download_all(const std::vector<std::string>& wanted,
+                                                            const std::filesystem::path& folder) const;
+
     const std::string& mirror() const { return options_.mirror; }
+    const ArchiveOptions& options() const { return options_; }
 
   private:
     AptArchive(std::filesystem::path root, ArchiveOptions options, StopRequest stop)
@@ -52,6 +65,7 @@ class AptArchive {
     Result<> update() const;
     Command command(std::string tool, std::vector<std::string> arguments) const;
     AptContext context(std::string failed, std::string subject) const;
+    Result<std::vector<PackageFile>> list_all(const std::vector<std::string>& wanted) const;
 
     std::filesystem::path root_;
     ArchiveOptions options_;
@@ -67,6 +81,10 @@ std::optional<double> parse_percentage(std::string_view line);
 
 // The first stanza of `apt-cache show`; untrusted. An error when name, version or size is missing.
 Result<Package> parse_package(std::string_view stanza);
+
+// What `apt-get --print-uris` says; untrusted: names are single components, digests are SHA-256. Lines that are none of
+// it are left out.
+std::vector<PackageFile> parse_package_files(std::string_view said);
 
 // The name of the first package in a Depends field that starts with `prefix`; empty: none.
 std::string dependency(std::string_view depends, std::string_view prefix);

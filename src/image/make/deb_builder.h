@@ -17,6 +17,8 @@ struct TarEntry {
     std::string content;
     unsigned type = AE_IFREG;
     std::string target{};  // of a symbolic link
+    unsigned mode = 0644;
+    int64_t uid = 0, gid = 0;
 };
 
 // `compress`: archive_write_add_filter_xz and its like.
@@ -32,7 +34,9 @@ inline std::string build_tar(const std::vector<TarEntry>& entries,
         archive_entry* entry = archive_entry_new();
         archive_entry_set_pathname(entry, one.path.c_str());
         archive_entry_set_filetype(entry, one.type);
-        archive_entry_set_perm(entry, 0644);
+        archive_entry_set_perm(entry, one.mode);
+        archive_entry_set_uid(entry, one.uid);
+        archive_entry_set_gid(entry, one.gid);
         if (one.type == AE_IFREG) archive_entry_set_size(entry, static_cast<int64_t>(one.content.size()));
         if (!one.target.empty()) archive_entry_set_symlink(entry, one.target.c_str());
         archive_write_header(tar, entry);
@@ -45,8 +49,9 @@ inline std::string build_tar(const std::vector<TarEntry>& entries,
     return bytes;
 }
 
-// deb(5): an ar archive of debian-binary, control.tar and data.tar, here without control.tar, which nobody reads.
-inline std::string build_deb(std::string_view data, std::string_view data_name = "data.tar.xz") {
+// deb(5): an ar archive of debian-binary, control.tar and data.tar, here without control.tar unless there is one.
+inline std::string build_deb(std::string_view data, std::string_view data_name = "data.tar.xz",
+                             std::string_view control = {}) {
     std::string bytes = "!<arch>\n";
     auto member = [&](std::string_view name, std::string_view content) {
         char header[61];
@@ -57,6 +62,7 @@ inline std::string build_deb(std::string_view data, std::string_view data_name =
         if (content.size() % 2) bytes += '\n';
     };
     member("debian-binary", "2.0\n");
+    if (!control.empty()) member("control.tar.xz", control);
     member(data_name, data);
     return bytes;
 }

@@ -149,7 +149,7 @@ void end_group(pid_t child) {
 
 // Reads all pipes until the child has closed them. False: asked to stop.
 bool collect(Plumbing& pipes, const Command& command, const StopRequest& stop, Finished& finished) {
-    LineSplitter lines(command.status_line);
+    LineSplitter lines(command.status_line), output_lines(command.output_line);
     auto into = [](std::string& text) {
         return [&text](std::string_view part) { text += part.substr(0, kCaptureLimit - text.size()); };
     };
@@ -160,7 +160,12 @@ bool collect(Plumbing& pipes, const Command& command, const StopRequest& stop, F
                                        {stop.fd(), POLLIN, 0}}};
         if (::poll(entries.data(), entries.size(), -1) < 0) continue;
         if (entries[3].revents) return false;
-        if (entries[0].revents) drain(pipes.output.read, into(finished.output));
+        if (entries[0].revents) {
+            drain(pipes.output.read, [&](std::string_view text) {
+                into(finished.output)(text);
+                output_lines(text);
+            });
+        }
         if (entries[1].revents) drain(pipes.diagnostics.read, into(finished.diagnostics));
         if (entries[2].revents) drain(pipes.status.read, [&](std::string_view text) { lines(text); });
     }

@@ -19,6 +19,7 @@ struct Command {
     std::vector<std::pair<std::string, std::string>> environment{};  // set on top of this process's own
     std::filesystem::path directory{};                               // where it runs; empty: here
     std::function<void(std::string_view)> status_line{};  // if set: called for each line it writes to descriptor 3
+    std::function<void(std::string_view)> output_line{};  // if set: called for each line of its standard output
 };
 
 struct Finished {

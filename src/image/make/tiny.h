@@ -8,11 +8,10 @@
 #include "base/result.h"
 #include "image/catalog.h"
 #include "image/make/apt_archive.h"
+#include "image/makeable.h"
 #include "image/stop.h"
 
 namespace doppel::image {
-
-inline constexpr const char* kTinyName = "tiny";
 
 struct TinyOptions {
     ArchiveOptions archive{};       // its architecture is that of the guest; only "riscv64" so far

@@ -106,24 +106,24 @@ std::string dependencies_of(const KernelModule& module, const std::vector<Kernel
     return line + "\n";
 }
 
-Result<> write_modules(CpioWriter& cpio, const TinyContent& content) {
-    if (content.modules.empty()) return {};
-    std::string root = "lib/modules/" + content.kernel_version + "/";
+}  // namespace
+
+Result<> write_modules(CpioWriter& cpio, const std::string& kernel_version, const std::vector<KernelModule>& modules) {
+    if (modules.empty()) return {};
+    std::string root = "lib/modules/" + kernel_version + "/";
     std::string dependencies;
     std::set<std::string> directories;
-    for (const KernelModule& module : content.modules) {
+    for (const KernelModule& module : modules) {
         std::string path = root + module.path;
         for (size_t slash = path.find('/'); slash != path.npos; slash = path.find('/', slash + 1)) {
             std::string directory = path.substr(0, slash);
             if (directories.insert(directory).second) DOPPEL_CHECK(cpio.directory(directory));
         }
         DOPPEL_CHECK(cpio.file(path, module.content));
-        dependencies += dependencies_of(module, content.modules);
+        dependencies += dependencies_of(module, modules);
     }
     return cpio.file(root + "modules.dep", dependencies);
 }
-
-}  // namespace
 
 Result<> write_tiny_initrd(const std::filesystem::path& path, const TinyContent& content) {
     auto applets = busybox_applets(content.busybox);
@@ -141,7 +141,7 @@ Result<> write_tiny_initrd(const std::filesystem::path& path, const TinyContent&
     }
     if (!content.agent.empty()) DOPPEL_CHECK(cpio.file("bin/doppel-agent", content.agent, 0755));
     DOPPEL_CHECK(write_configuration(cpio, content.greeting, !content.agent.empty()));
-    DOPPEL_CHECK(write_modules(cpio, content));
+    DOPPEL_CHECK(write_modules(cpio, content.kernel_version, content.modules));
     return cpio.finish();
 }
 

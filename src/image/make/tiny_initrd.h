@@ -20,6 +20,11 @@ struct KernelModule {
     std::vector<std::string> needs{};
 };
 
+class CpioWriter;
+
+// Below lib/modules/VERSION, with the folders above and modules.dep. Nothing for no modules.
+Result<> write_modules(CpioWriter& cpio, const std::string& kernel_version, const std::vector<KernelModule>& modules);
+
 struct TinyContent {
     std::span<const uint8_t> busybox;
     std::string greeting;        // one line that the guest prints first
