@@ -6,8 +6,8 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <filesystem>
-#include <system_error>
+
+#include "base/program.h"
 
 namespace doppel::cli {
 namespace {
@@ -17,12 +17,6 @@ std::vector<char*> argument_vector(const std::string& path, const std::vector<st
     for (const auto& word : words) pointers.push_back(const_cast<char*>(word.c_str()));
     pointers.push_back(nullptr);
     return pointers;
-}
-
-Error cannot_start(const std::string& path, int error_number) {
-    Error error = Error::system("start", path, error_number);
-    if (error_number == ENOENT) error.cure = "install doppel whole: its executables lie side by side";
-    return error;
 }
 
 // Ctrl-C is the child's to answer while it runs.
@@ -53,17 +47,6 @@ class SignalsForChild {
 };
 
 }  // namespace
-
-Result<std::string> beside(const std::string& name) {
-    std::error_code error;
-    const auto self = std::filesystem::read_symlink("/proc/self/exe", error);
-    if (error) return fail(Error::system("find " + name, "/proc/self/exe", error.value()));
-    // As built, and as installed: the launcher in bin, the others in libexec/doppel.
-    const auto folder = self.parent_path(), prefix = folder.parent_path();
-    for (const auto& place : {folder, prefix / "libexec" / "doppel", prefix.parent_path() / "bin"})
-        if (std::filesystem::exists(place / name, error)) return (place / name).string();
-    return (folder / name).string();
-}
 
 Error become(const std::string& executable, const std::vector<std::string>& words) {
     const auto path = beside(executable);

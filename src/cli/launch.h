@@ -8,9 +8,6 @@
 
 namespace doppel::cli {
 
-// The path of an executable beside this very file, links resolved: what was installed together stays together.
-Result<std::string> beside(const std::string& name);
-
 // Replaces this process. Returns only when that failed. `words` are the arguments behind argv[0].
 Error become(const std::string& executable, const std::vector<std::string>& words);
 

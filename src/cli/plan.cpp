@@ -57,8 +57,14 @@ Error run_failed(std::string subject, std::string why, std::string cure = {}) {
 // The machine's own values, in one place with their errors; ranges are validate()'s.
 Result<> take_machine_values(const Arguments& arguments, Specification& s) {
     if (const auto cpus = arguments.value("--cpus")) {
-        DOPPEL_TRY(const uint64_t count, parse_count(*cpus, "--cpus"));
+        constexpr std::string_view kMax = ",max=";
+        const size_t comma = cpus->find(kMax);
+        DOPPEL_TRY(const uint64_t count, parse_count(cpus->substr(0, comma), "--cpus"));
         s.cpus = static_cast<unsigned>(std::min<uint64_t>(count, ~0U));
+        if (comma != cpus->npos) {
+            DOPPEL_TRY(const uint64_t most, parse_count(cpus->substr(comma + kMax.size()), "--cpus"));
+            s.max_cpus = static_cast<unsigned>(std::clamp<uint64_t>(most, 1, ~0U));
+        }
     }
     if (const auto vlen = arguments.value("--vlen")) {
         DOPPEL_TRY(const uint64_t bits, parse_count(*vlen, "--vlen"));

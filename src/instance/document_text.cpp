@@ -108,6 +108,38 @@ Result<Json> value_like(const Json& now, const std::string& key, const std::vect
     return Json(text);
 }
 
+// "KEY", "KEY+" or "KEY-": what is to be done with a list.
+struct Assignment {
+    std::string key;
+    char how = '=';
+};
+
+Assignment assignment_of(std::string word) {
+    if (!word.ends_with('+') && !word.ends_with('-')) return {std::move(word), '='};
+    const char how = word.back();
+    word.pop_back();
+    return {std::move(word), how};
+}
+
+// An element of a list is what was given, or what stands before its first comma or colon.
+bool means(const std::string& element, const std::string& given) {
+    return element == given ||
+           (element.starts_with(given) && (element[given.size()] == ',' || element[given.size()] == ':'));
+}
+
+Result<> change_list(Json& list, const Assignment& assignment, const std::string& text) {
+    if (!list.is_array()) return fail(Error::usage(assignment.key, "it is no list", "give KEY=VALUE"));
+    if (text.empty()) return fail(Error::usage(assignment.key, "there is nothing to add or remove"));
+    if (assignment.how == '+') {
+        list.push_back(text);
+        return {};
+    }
+    const auto found = std::ranges::find_if(list, [&](const Json& one) { return means(one.get<std::string>(), text); });
+    if (found == list.end()) return fail(Error::usage(assignment.key, "there is no " + text + " in it"));
+    list.erase(found);
+    return {};
+}
+
 }  // namespace
 
 std::string to_toml(const Document& document) {
@@ -145,8 +177,12 @@ Result<> set_values(Document& document, const std::vector<std::string>& assignme
         const size_t equals = assignment.find('=');
         if (equals == assignment.npos || equals == 0)
             return fail(Error::usage(assignment, "it is no KEY=VALUE", "such as cpus=4"));
-        std::string key = assignment.substr(0, equals);
+        auto [key, how] = assignment_of(assignment.substr(0, equals));
         if (!all.contains(key)) return fail(Error::usage(key, "there is no such key", "doppel edit shows all of them"));
+        if (how != '=') {
+            DOPPEL_CHECK(change_list(all[key], {key, how}, assignment.substr(equals + 1)));
+            continue;
+        }
         const auto known = std::ranges::find(given, key, [](const auto& one) { return one.first; });
         std::vector<std::string>& values = known != given.end()
                                                ? known->second

@@ -107,6 +107,19 @@ TEST(DocumentText, SetsValuesByTheirKind) {
     EXPECT_THAT(set(sample(), {"no_reboot=yes"}), HasSubstr("true nor false"));
 }
 
+TEST(DocumentText, AddsToListsAndTakesFromThem) {
+    Document document = sample();
+    ASSERT_TRUE(set_values(document, {"disk=/a", "disk=/b,ro", "disk=/c"}));
+    ASSERT_TRUE(set_values(document, {"disk+=/d", "disk-=/b", "share+=/s:/mnt"}));
+    std::vector<std::string> paths;
+    for (const auto& disk : document.machine.disks) paths.push_back(disk.path);
+    EXPECT_THAT(paths, ElementsAre("/a", "/c", "/d"));
+    ASSERT_TRUE(set_values(document, {"share-=/s"}));
+    EXPECT_THAT(set(document, {"disk-=/b"}), HasSubstr("there is no /b in it"));
+    EXPECT_THAT(set(document, {"cpus+=1"}), HasSubstr("no list"));
+    EXPECT_THAT(set(document, {"disk+="}), HasSubstr("nothing to add"));
+}
+
 TEST(DocumentText, ShowsWhatDiffers) {
     Document after = sample();
     EXPECT_EQ(difference(sample(), after), "");

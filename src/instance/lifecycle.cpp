@@ -84,10 +84,11 @@ bool wait_until_stopped(const Store& store, const Instance& instance, int patien
     return true;
 }
 
-Result<machine::control::Status> control(const Store& store, const Instance& instance, const Request& request) {
+Result<machine::control::Status> control(const Store& store, const Instance& instance, const Request& request,
+                                         int descriptor) {
     auto folder = ShortPath::of(store.folder().runtime_of(instance.row.id));
     if (!folder) return fail(not_running(instance, "control the machine"));
-    return machine::control::ask(*folder / kControlSocket, request, kControlPatience);
+    return machine::control::ask(*folder / kControlSocket, request, kControlPatience, descriptor);
 }
 
 Result<agent::client::Client> reach_agent(const Store& store, const Instance& instance, int patience) {

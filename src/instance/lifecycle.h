@@ -37,7 +37,7 @@ Result<> kill(Store& store, const Instance& instance);
 bool wait_until_stopped(const Store& store, const Instance& instance, int patience);
 
 Result<machine::control::Status> control(const Store& store, const Instance& instance,
-                                         const machine::control::Request& request);
+                                         const machine::control::Request& request, int descriptor = -1);
 Result<agent::client::Client> reach_agent(const Store& store, const Instance& instance, int patience);
 Result<UniqueFd> open_console(const Store& store, const Instance& instance);
 

@@ -33,8 +33,15 @@ class Disks {
     ~Disks();
 
     size_t count() const { return disks_.size(); }
-    // What the guest sees of disk `index`; once each.
-    std::unique_ptr<device::virtio::block::DiskDevice> make_device(size_t index, unsigned queues);
+    // One more, of a file that is open and locked, at the first place that is free, which is the result; while the
+    // machine is there.
+    Result<size_t> attach(const DiskChoice& choice, UniqueFd file);
+    // The place of the disk that was chosen so.
+    std::optional<size_t> find(const DiskChoice& choice) const;
+    // Its device has gone; it is made durable and closed as time goes by.
+    void detach(size_t place);
+    // What the guest sees of the disk at a place, of those from 0 on; once each.
+    std::unique_ptr<device::virtio::block::DiskDevice> make_device(size_t place, unsigned queues);
     void set_standstill(Standstill standstill) { standstill_ = std::move(standstill); }
     // When the calling thread is confined: those that serve the disks are to be so, too.
     Result<> restart_threads() { return io_->restart_threads(); }
@@ -49,14 +56,15 @@ class Disks {
 
   private:
     struct One {
-        std::string path;
-        std::string serial;
+        size_t place;
+        DiskChoice choice;
         std::unique_ptr<storage::BlockDevice> disk;
         storage::Throttle* throttle = nullptr;  // of its own, if it has one
         device::virtio::block::DiskDevice* device = nullptr;
     };
     explicit Disks(EventLoop& loop) : loop_(loop), retry_(loop, [this] { retry(); }) {}
-    Result<> open_one(const DiskChoice& choice);
+    Result<> open_one(const DiskChoice& choice, size_t place);
+    void add(const DiskChoice& choice, size_t place, std::unique_ptr<storage::BlockDevice> disk);
     bool idle() const;
     const One* first_stalled() const;
     void set_limited(bool limited);
@@ -67,6 +75,11 @@ class Disks {
     std::unique_ptr<storage::IoContext> io_;       // outlives the disks
     std::shared_ptr<storage::ThrottleGate> gate_;  // of all disks
     std::vector<One> disks_;
+    struct Closing {
+        One disk;
+        bool done = false;
+    };
+    std::vector<std::shared_ptr<Closing>> closing_;
     Standstill standstill_;
     bool standing_still_ = false;
     EventLoop::Timer retry_;

@@ -28,6 +28,12 @@ constexpr uint64_t kHtifBudget = 1 << 14;
 
 Result<std::unique_ptr<Machine>> Machine::create(Specification specification) {
     DOPPEL_CHECK(validate(specification));
+    if (specification.max_cpus > specification.cpus) {
+        // All are there, and the kernel starts so many until it is told otherwise.
+        const std::string online = fmt::format("maxcpus={}", specification.cpus);
+        specification.append = boot::with_parameters(specification.append, online);
+        specification.cpus = specification.max_cpus;
+    }
     std::unique_ptr<Machine> machine(new Machine(std::move(specification)));
     DOPPEL_CHECK(machine->build());
     return machine;
@@ -281,7 +287,7 @@ Result<> Machine::confine_calls() const {
     if (!specification_.sandbox) return {};
     DOPPEL_TRY(const sandbox::Missing missing,
                sandbox::confine_calls({.accept_connections = accepts_clients(),
-                                       .receive_descriptors = vsock_ != nullptr,
+                                       .receive_descriptors = vsock_ != nullptr || control_server_ != nullptr,
                                        .terminal = specification_.console.kind == ConsoleKind::kStdio,
                                        .disks = disks_ != nullptr,
                                        .shares = !specification_.shares.empty(),

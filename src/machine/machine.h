@@ -103,8 +103,12 @@ class Machine final : private control::Target {
     Result<> open_agent();
     // machine_control.cpp
     Result<> open_control();
-    Result<> carry_out(const control::Request& request) override;
+    Result<> carry_out(const control::Request& request, std::vector<UniqueFd> descriptors) override;
     control::Status status() const override;
+    // machine_plug.cpp: devices that come and go
+    Result<> attach_disk(const std::string& text, std::vector<UniqueFd> descriptors);
+    Result<> find_disk(const std::string& text);
+    Result<> detach_disk(const std::string& text);
     // machine_limits.cpp: what it keeps to by itself. First of all, as threads and processes inherit some of it.
     Result<> take_share();
     Result<> keep_to(const control::Limits& limits);
@@ -158,6 +162,7 @@ class Machine final : private control::Target {
     std::unique_ptr<Pauses> pauses_;
     std::unique_ptr<CpuQuota> quota_;
     control::Limits limits_;
+    unsigned slot_ = 0;                                           // that the last request was about
     std::vector<device::virtio::net::NetDevice*> network_cards_;  // the board's
     device::virtio::balloon::BalloonDevice* balloon_ = nullptr;   // the board's
     device::virtio::input::PowerKeyDevice* power_key_ = nullptr;

@@ -8,7 +8,8 @@
 
 namespace doppel::machine {
 
-Result<> Machine::carry_out(const control::Request& request) {
+Result<> Machine::carry_out(const control::Request& request, std::vector<UniqueFd> descriptors) {
+    slot_ = 0;
     using control::Command;
     const auto refuse = [](std::string what, std::string why, std::string cure = {}) {
         return fail(Error{std::move(what), "the machine", std::move(why), std::move(cure)});
@@ -37,6 +38,12 @@ Result<> Machine::carry_out(const control::Request& request) {
         }
         case Command::kLimits:
             return keep_to(request.limits);
+        case Command::kAttachDisk:
+            return attach_disk(request.disk, std::move(descriptors));
+        case Command::kFindDisk:
+            return find_disk(request.disk);
+        case Command::kDetachDisk:
+            return detach_disk(request.disk);
         case Command::kQuit:
             end({});
             return {};
@@ -59,7 +66,8 @@ control::Status Machine::status() const {
             .instructions = harts_->retired(),
             .net_received = received,
             .net_sent = sent,
-            .limits = limits_};
+            .limits = limits_,
+            .slot = slot_};
 }
 
 Result<> Machine::open_control() {

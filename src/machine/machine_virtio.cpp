@@ -71,7 +71,8 @@ Result<std::vector<riscv64::VirtioSlot>> Machine::make_virtio_devices() {
 }
 
 Result<> Machine::open_disks() {
-    if (specification_.disks.empty()) return {};
+    // One that is controlled may get some later, when it is confined.
+    if (specification_.disks.empty() && specification_.control.empty()) return {};
     DOPPEL_TRY(disks_, Disks::open(specification_.disks, *loop_));
     // A debugger decides alone what harts do; then the guest's requests wait, and it does not.
     disks_->set_standstill({.begin =

@@ -9,10 +9,10 @@
 namespace doppel::machine {
 
 // For the machine's thread. Several may want the guest to wait; it goes on when the last of them is content, and for it
-// no time has passed, but for what it waited for its share of the host's processors.
+// no time has passed, but for what it waited for its share of the host's processors and for devices that come or go.
 class Pauses {
   public:
-    enum class Reason : uint8_t { kUser = 1, kStorage = 2, kQuota = 4 };
+    enum class Reason : uint8_t { kUser = 1, kStorage = 2, kQuota = 4, kPlug = 8 };
 
     // Both outlive this.
     Pauses(Harts& harts, device::Timebase& timebase) : harts_(harts), timebase_(timebase) {}
@@ -33,7 +33,9 @@ class Pauses {
     bool is(Reason reason) const { return (reasons_ & static_cast<uint8_t>(reason)) != 0; }
 
   private:
-    static bool stops_clock(uint8_t reasons) { return (reasons & ~static_cast<uint8_t>(Reason::kQuota)) != 0; }
+    static bool stops_clock(uint8_t reasons) {
+        return (reasons & (static_cast<uint8_t>(Reason::kUser) | static_cast<uint8_t>(Reason::kStorage))) != 0;
+    }
 
     Harts& harts_;
     device::Timebase& timebase_;

@@ -56,6 +56,9 @@ Board::Board(const BoardParts& parts)
       interrupts_(make_interrupt_controller(parts.irqchip, parts.harts, parts.hart_input)),
       uart_(interrupts_->input(input::kUart)),
       rtc_(parts.loop, interrupts_->input(input::kRtc)),
+      memory_(parts.memory),
+      loop_(parts.loop),
+      transport_(parts.transport),
       pci_(pci_layout(parts.ram_size),
            {interrupts_->input(input::kPci), interrupts_->input(input::kPci + 1), interrupts_->input(input::kPci + 2),
             interrupts_->input(input::kPci + 3)},
@@ -70,14 +73,32 @@ Result<std::unique_ptr<Board>> Board::create(BoardParts parts) {
                                                     std::move(one.device), parts.memory, parts.loop, line)});
             continue;
         }
-        auto function = std::make_unique<device::virtio::PciTransport>(std::move(one.device), parts.memory, parts.loop);
-        DOPPEL_CHECK(board->pci_.add(one.slot, std::move(function)));
+        DOPPEL_CHECK(board->plug(std::move(one)));
     }
     for (const device::CfiFlash::Parts& bank : parts.flash) {
         board->flash_.push_back(std::make_unique<device::CfiFlash>(bank));
     }
     DOPPEL_CHECK(board->map_devices(parts.bus));
     return board;
+}
+
+Result<> Board::plug(VirtioSlot device) {
+    if (transport_ != VirtioTransport::kPci)
+        return fail(
+            Error{"plug in a device", "the machine", "its devices are memory-mapped", "start it with --virtio pci"});
+    return pci_.add(device.slot,
+                    std::make_unique<device::virtio::PciTransport>(std::move(device.device), memory_, loop_));
+}
+
+Result<> Board::unplug(unsigned slot) {
+    const auto* function = transport_ == VirtioTransport::kPci
+                               ? dynamic_cast<device::virtio::PciTransport*>(pci_.function(slot))
+                               : nullptr;
+    if (function == nullptr) return fail(Error{"unplug a device", "the machine", "there is none in that slot", ""});
+    if (!function->free())
+        return fail(Error{"unplug a device", std::string(function->name()), "the guest's driver has it", ""});
+    pci_.remove(slot);
+    return {};
 }
 
 Result<> Board::map_devices(device::Bus& bus) {

@@ -105,6 +105,11 @@ class Board {
   public:
     static Result<std::unique_ptr<Board>> create(BoardParts parts);
 
+    // A device that comes and goes while the machine is there; no hart runs meanwhile. Only of the PCI bus.
+    Result<> plug(VirtioSlot device);
+    // One that a driver has is refused.
+    Result<> unplug(unsigned slot);
+
     // All devices to their power-on state; no hart runs.
     void reset();
     // After reset, where the host is the firmware: what firmware in M-mode prepares for S-mode.
@@ -140,6 +145,9 @@ class Board {
     std::vector<std::unique_ptr<device::CfiFlash>> flash_;
     device::Uart16550 uart_;
     device::GoldfishRtc rtc_;
+    memory::GuestMemory& memory_;
+    EventLoop& loop_;
+    const VirtioTransport transport_;
     device::pci::Host pci_;
     struct MappedVirtio {
         unsigned slot;

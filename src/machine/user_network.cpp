@@ -11,7 +11,8 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
-#include <filesystem>
+
+#include "base/program.h"
 
 namespace doppel::machine {
 
@@ -44,9 +45,7 @@ Result<> spawn(const std::string& path, int link, const std::vector<std::string>
     posix_spawn_file_actions_destroy(&files);
     posix_spawnattr_destroy(&attributes);
     if (error == 0) return {};
-    Error failed = Error::system(kPurpose, path, error);
-    if (error == ENOENT) failed.cure = "install doppel whole: its executables lie side by side";
-    return fail(std::move(failed));
+    return fail(cannot_start(path, error));
 }
 
 // What the process said first: nothing is wrong, or four texts.
@@ -74,9 +73,7 @@ Result<> hear(int link) {
 
 Result<std::unique_ptr<network::link::SocketPort>> start_user_network(EventLoop& loop, const NetChoice& choice,
                                                                       const std::vector<network::Forward>& forwards) {
-    std::error_code code;
-    const auto self = std::filesystem::read_symlink("/proc/self/exe", code);
-    if (code) return fail(Error::system(kPurpose, "/proc/self/exe", code.value()));
+    DOPPEL_TRY(const std::string nat, beside("doppel-nat"));
     std::array<int, 2> ends{};
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends.data()) != 0) {
         return fail(Error::system(kPurpose, "socketpair", errno));
@@ -87,7 +84,7 @@ Result<std::unique_ptr<network::link::SocketPort>> start_user_network(EventLoop&
     std::vector<std::string> words{std::to_string(kLinkFd)};
     if (choice.restricted) words.emplace_back("--restrict");
     for (const network::Forward& forward : forwards) words.push_back(text_of(forward));
-    DOPPEL_CHECK(spawn((self.parent_path() / "doppel-nat").string(), its.get(), words));
+    DOPPEL_CHECK(spawn(nat, its.get(), words));
     DOPPEL_CHECK(hear(ours.get()));
     fcntl(ours.get(), F_SETFL, O_NONBLOCK);
     return network::link::SocketPort::create(loop, std::move(ours), {.checksum = true, .tcp4 = true, .tcp6 = true});

@@ -6,7 +6,9 @@
 #include <linux/magic.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/vfs.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <array>
@@ -45,15 +47,22 @@ Result<std::unique_ptr<RawFile>> RawFile::open(IoContext& io, const std::filesys
         fd.reset(::open(path.c_str(), (options.writable ? O_RDWR : O_RDONLY) | O_CLOEXEC | O_NOCTTY | O_NONBLOCK));
     } while (!fd && errno == EINTR);
     if (!fd) return fail(Error::system("open disk", path.string(), errno));
+    DOPPEL_TRY(auto file, adopt(io, std::move(fd), path, options));
+    if (!options.share) DOPPEL_CHECK(lock_file(file->fd(), path, options.writable ? Access::kWrite : Access::kRead));
+    return file;
+}
+
+Result<std::unique_ptr<RawFile>> RawFile::adopt(IoContext& io, UniqueFd fd, const std::filesystem::path& path,
+                                                const RawOptions& options) {
     std::unique_ptr<RawFile> file(new RawFile(io, std::move(fd), path, options));
     DOPPEL_CHECK(file->find_size());
-    if (!options.share) DOPPEL_CHECK(lock_file(file->fd(), path, options.writable ? Access::kWrite : Access::kRead));
     return file;
 }
 
 Result<> RawFile::find_size() {
     struct stat status {};
-    if (::fstat(fd(), &status) != 0) return fail(Error::system("open disk", name(), errno));
+    // Not glibc's, which asks as if for a path: a confined process may not.
+    if (::syscall(SYS_fstat, fd(), &status) != 0) return fail(Error::system("open disk", name(), errno));
     regular_ = S_ISREG(status.st_mode);
     size_ = static_cast<uint64_t>(status.st_size);
     if (regular_) {
@@ -66,7 +75,9 @@ Result<> RawFile::find_size() {
     }
     if (!S_ISBLK(status.st_mode))
         return fail(Error{"open disk", name(), "it is neither a file nor a block device", "name a disk"});
-    if (::ioctl(fd(), BLKGETSIZE64, &size_) != 0) return fail(Error::system("find size of disk", name(), errno));
+    const off_t end = ::lseek(fd(), 0, SEEK_END);
+    if (end < 0) return fail(Error::system("find size of disk", name(), errno));
+    size_ = static_cast<uint64_t>(end);
     return {};
 }
 

@@ -22,6 +22,10 @@ class RawFile : public BlockDevice {
     static Result<std::unique_ptr<RawFile>> open(IoContext& io, const std::filesystem::path& path,
                                                  const RawOptions& options);
 
+    // Of a file that is open, and locked as far as that is wanted: works in a confined process.
+    static Result<std::unique_ptr<RawFile>> adopt(IoContext& io, UniqueFd file, const std::filesystem::path& path,
+                                                  const RawOptions& options);
+
     uint64_t size() const override { return size_; }
     bool read_only() const override { return !options_.writable; }
     std::string name() const override { return path_.string(); }

@@ -64,6 +64,32 @@ def test_every_verb_takes_several_names_and_goes_on_after_a_failure():
         check({one["state"] for one in some.list().values()} == {"stopped"}, some.list())
 
 
+def test_logs_of_several_say_whose_each_line_is():
+    with instances() as some:
+        for name in ("one", "three"):
+            some.succeed("run", "-d", "--name", name, *forever())
+            some.wait_for_log(name, "waiting")
+        check(some.succeed("logs", "one") == "waiting\n", repr(some.succeed("logs", "one")))
+        both = some.succeed("logs", "one", "three").splitlines()
+        check(both == ["one   | waiting", "three | waiting"], both)
+        following = some.start("logs", "-f", "one", "three", stdout=subprocess.PIPE, text=True)
+        some.succeed("kill", "one", "three")
+        check(sorted(following.communicate(timeout=guest.PATIENCE)[0].splitlines()) == both, "followed")
+        done = some.run("logs", "one", "nobody")
+        check(done.returncode == 1 and "one    | waiting" not in done.stdout and "waiting" in done.stdout, done)
+
+
+def test_one_command_sets_several_instances():
+    with instances() as some:
+        for name in ("one", "two"):
+            some.succeed("run", "-d", "--name", name, *forever())
+        some.succeed("kill", "one", "two")
+        some.succeed("set", "one", "two", "cpus=2", "restart=always")
+        check(all(some.info(name)["specification"]["machine"]["cpus"] == 2 for name in ("one", "two")), "cpus")
+        some.fail("set", "one", "nobody", "two", "cpus=3", says="nobody")
+        check(all(some.info(name)["specification"]["machine"]["cpus"] == 3 for name in ("one", "two")), "after a failure")
+
+
 def test_names_are_found_by_their_unique_beginning():
     with instances() as some:
         for name in ("dev", "dev-two", "mail"):

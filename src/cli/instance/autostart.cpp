@@ -9,9 +9,9 @@
 #include <system_error>
 
 #include "base/file.h"
+#include "base/program.h"
 #include "cli/instance/session.h"
 #include "cli/instance/verbs.h"
-#include "cli/launch.h"
 
 namespace doppel::cli {
 

@@ -4,7 +4,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <array>
 #include <cerrno>
 #include <cstdio>
 #include <cstdlib>
@@ -12,12 +11,10 @@
 #include <fstream>
 
 #include "base/file.h"
-#include "base/log.h"
-#include "base/sizes.h"
+#include "cli/instance/follow.h"
 #include "cli/instance/session.h"
 #include "cli/instance/verbs.h"
 #include "instance/document_text.h"
-#include "instance/limits.h"
 
 namespace doppel::cli {
 
@@ -30,87 +27,6 @@ using instance::Store;
 namespace {
 
 constexpr uint64_t kLimit = 1 << 20;  // bytes of a file that describes an instance
-
-// Whether the guest has handed over so much, within two seconds. One without a driver never does.
-bool balloon_follows(const Store& store, const Instance& instance, uint64_t bytes) {
-    constexpr int kLooks = 40, kStep = 50'000;  // microseconds
-    for (int i = 0; i < kLooks; i++) {
-        const auto status = instance::control(store, instance, {});
-        if (status && status->balloon >= bytes) return true;
-        usleep(kStep);
-    }
-    return false;
-}
-
-// The values of `after` that a running machine can follow; false: not this one, or not now.
-
-bool follows_memory(const Store& store, const Instance& instance, const Document& after) {
-    const auto status = instance::control(store, instance, {});
-    const uint64_t now = status ? status->memory : 0, wanted = after.machine.memory;
-    if (wanted > now) return false;
-    const uint64_t away = now - wanted;
-    if (!instance::control(store, instance, {machine::control::Command::kBalloon, away, {}, {}})) return false;
-    const bool followed = balloon_follows(store, instance, away);
-    std::fprintf(stderr, "doppel: %s: the guest %s with %s\n", instance.row.name.c_str(),
-                 followed ? "makes do" : "does not follow yet, and is asked to make do", format_size(wanted).c_str());
-    return true;
-}
-
-bool follows_engine(const Store& store, const Instance& instance, const Document& after) {
-    const std::string engine(machine::name_of(after.machine.engine));
-    return instance::control(store, instance, {machine::control::Command::kEngine, 0, engine, {}}).has_value();
-}
-
-constexpr std::array kLimits{std::string_view("cpu_weight"), std::string_view("cpu_quota"),
-                             std::string_view("cpu_pin"),    std::string_view("memory_limit"),
-                             std::string_view("io_weight"),  std::string_view("io_bps"),
-                             std::string_view("io_iops")};
-
-bool is_limit(std::string_view key) {
-    return std::ranges::find(kLimits, key) != kLimits.end();
-}
-
-// Each limit is told of, whether it holds now or only later.
-void follow_limits(const Store& store, const Instance& instance, const Document& after) {
-    if (instance.document.machine.limits == after.machine.limits || !instance.record) return;
-    const fs::path directory = store.folder().directory_of(instance.row.id);
-    const auto hold = instance::ChangesLock::wait(directory);
-    if (!hold) return log_error("{}", hold.error().message());
-    const auto ask = [&](const machine::control::Limits& limits) -> Result<> {
-        machine::control::Request request{machine::control::Command::kLimits};
-        request.limits = limits;
-        DOPPEL_CHECK(instance::control(store, instance, request));
-        return {};
-    };
-    const auto changed =
-        instance::change_limits(directory, {instance.document.machine, after.machine, instance.record->machine, ask});
-    for (const auto& [limit, value, by] : changed.now) {
-        const std::string text = value.empty() ? "is no longer limited" : "is " + value + " now";
-        std::fprintf(stderr, "doppel: %s: %s %s, by %s\n", instance.row.name.c_str(), limit.c_str(), text.c_str(),
-                     by.c_str());
-    }
-    for (const auto& [limit, value, by] : changed.later)
-        std::fprintf(stderr, "doppel: %s: %s is %s when it starts again, not now: %s\n", instance.row.name.c_str(),
-                     limit.c_str(), value.empty() ? "no limit" : value.c_str(), by.c_str());
-}
-
-// What a running machine follows at once, and what it will be when it starts again.
-void change_what_runs(const Store& store, const Instance& instance, const Document& after) {
-    if (instance.state != RunState::kRunning && instance.state != RunState::kPaused) return;
-    follow_limits(store, instance, after);
-    std::string later;
-    for (const std::string& key : instance::changed_keys(instance.document, after)) {
-        if (key == "autostart" || is_limit(key) || (key == "memory" && follows_memory(store, instance, after)) ||
-            (key == "engine" && follows_engine(store, instance, after))) {
-            continue;
-        }
-        later += (later.empty() ? "" : ", ") + key;
-    }
-    if (!later.empty()) {
-        std::fprintf(stderr, "doppel: %s runs; when it starts again changes: %s\n", instance.row.name.c_str(),
-                     later.c_str());
-    }
-}
 
 Result<> make_paths_absolute(Document& document) {
     std::error_code error;
@@ -127,8 +43,22 @@ Result<> replace(Store& store, const Instance& instance, const Document& wanted)
         document = wanted;
         return {};
     }));
-    change_what_runs(store, instance, wanted);
+    follow(store, instance, wanted);
     return {};
+}
+
+// "disk-=x" means the file that is meant by "disk+=x" here.
+Result<std::vector<std::string>> with_paths_to_remove(std::vector<std::string> assignments) {
+    std::error_code error;
+    const auto folder = fs::current_path(error);
+    if (error) return fail(Error::system("change", "the working directory", error.value()));
+    for (std::string& one : assignments) {
+        for (const std::string_view removal : {"disk-=", "share-="}) {
+            if (!one.starts_with(removal) || one.size() == removal.size()) continue;
+            one = std::string(removal) + (folder / one.substr(removal.size())).lexically_normal().string();
+        }
+    }
+    return assignments;
 }
 
 class TemporaryFile {
@@ -199,15 +129,32 @@ Result<int> run_rename(const Arguments& arguments) {
 
 Result<int> run_set(const Arguments& arguments) {
     const auto& words = arguments.operands();
-    if (words.size() < 2) return fail(Error::usage("set", "it needs a name and KEY=VALUE", "doppel set dev cpus=4"));
+    const auto first = std::ranges::find_if(words, [](const std::string& word) { return word.find('=') != word.npos; });
+    if (first == words.begin() || first == words.end())
+        return fail(Error::usage("set", "it needs a name and KEY=VALUE", "doppel set dev cpus=4"));
     DOPPEL_TRY(Store store, Store::open());
-    DOPPEL_TRY(const Instance instance, store.find(words[0]));
-    DOPPEL_TRY(const Document after, store.edit(instance, [&](Document& document) -> Result<> {
-        DOPPEL_CHECK(instance::set_values(document, {words.begin() + 1, words.end()}));
-        return make_paths_absolute(document);
-    }));
-    change_what_runs(store, instance, after);
-    return 0;
+    DOPPEL_TRY(const auto values, with_paths_to_remove({first, words.end()}));
+    const auto set = [&](const std::string& name) -> Result<> {
+        DOPPEL_TRY(const Instance instance, store.find(name));
+        DOPPEL_TRY(const Document after, store.edit(instance, [&](Document& document) -> Result<> {
+            DOPPEL_CHECK(instance::set_values(document, values));
+            return make_paths_absolute(document);
+        }));
+        follow(store, instance, after);
+        return {};
+    };
+    if (first - words.begin() == 1) {
+        DOPPEL_CHECK(set(words.front()));
+        return 0;
+    }
+    int code = 0;
+    for (auto name = words.begin(); name != first; ++name) {
+        const Result<> done = set(*name);
+        if (done) continue;
+        std::fprintf(stderr, "doppel: %s\n", done.error().message().c_str());
+        code = arguments.verb().failure;
+    }
+    return code;
 }
 
 Result<int> run_edit(const Arguments& arguments) {

@@ -6,7 +6,9 @@
 #include <cerrno>
 #include <chrono>
 #include <cstdio>
+#include <memory>
 #include <thread>
+#include <vector>
 
 #include "base/file.h"
 #include "cli/instance/attach.h"
@@ -53,10 +55,12 @@ size_t start_of_tail(std::string_view text, uint64_t lines) {
 
 class Follower {
   public:
-    Follower(const Store& store, const Instance& instance)
+    // With a prefix each line is written whole, behind it.
+    Follower(const Store& store, Instance instance, std::string prefix)
         : store_(store),
-          instance_(instance),
-          path_(store.folder().directory_of(instance.row.id) / instance::kLogFile) {}
+          instance_(std::move(instance)),
+          prefix_(std::move(prefix)),
+          path_(store.folder().directory_of(instance_.row.id) / instance::kLogFile) {}
 
     // What is there now, old files first, and from then on what comes.
     Result<> print_all(const std::optional<uint64_t>& lines) {
@@ -73,16 +77,18 @@ class Follower {
                 file_ = std::move(fd);
             }
         }
-        return print(std::string_view(text).substr(lines ? start_of_tail(text, *lines) : 0));
+        return put(std::string_view(text).substr(lines ? start_of_tail(text, *lines) : 0));
     }
-    Result<> follow() {
-        constexpr auto kStep = std::chrono::milliseconds(50);
-        while (true) {
-            const bool over = instance::wait_until_stopped(store_, instance_, 0);
-            DOPPEL_CHECK(print_new());
-            if (over) return {};
-            std::this_thread::sleep_for(kStep);
-        }
+    // What has come since. False: it has ended, and all is printed.
+    Result<bool> print_more() {
+        const bool over = instance::wait_until_stopped(store_, instance_, 0);
+        DOPPEL_CHECK(print_new());
+        return !over;
+    }
+    // A last line that has no end yet.
+    Result<> finish() {
+        if (rest_.empty()) return {};
+        return put("\n");
     }
 
   private:
@@ -105,15 +111,46 @@ class Follower {
             if (got < 0 && errno == EINTR) continue;
             if (got < 0) return fail(Error::system(kReadLog, path_, errno));
             if (got == 0) return {};
-            DOPPEL_CHECK(print({piece, static_cast<size_t>(got)}));
+            DOPPEL_CHECK(put({piece, static_cast<size_t>(got)}));
         }
     }
 
+    Result<> put(std::string_view text) {
+        if (prefix_.empty()) return print(text);
+        std::string lines;
+        for (const char c : text) {
+            rest_ += c;
+            if (c != '\n') continue;
+            lines += prefix_ + rest_;
+            rest_.clear();
+        }
+        return print(lines);
+    }
+
     const Store& store_;
-    const Instance& instance_;
+    const Instance instance_;
+    const std::string prefix_;
+    std::string rest_;  // of a line that has no end yet
     const fs::path path_;
     UniqueFd file_;
 };
+
+Result<> follow_all(std::vector<std::unique_ptr<Follower>>& followers) {
+    constexpr auto kStep = std::chrono::milliseconds(50);
+    std::vector<Follower*> left;
+    for (const auto& one : followers) left.push_back(one.get());
+    while (true) {
+        for (size_t i = 0; i < left.size();) {
+            DOPPEL_TRY(const bool goes_on, left[i]->print_more());
+            if (goes_on)
+                i++;
+            else
+                left.erase(left.begin() + static_cast<std::ptrdiff_t>(i));
+        }
+        if (left.empty()) return {};
+        std::this_thread::sleep_for(kStep);
+    }
+}
 
 }  // namespace
 
@@ -134,16 +171,29 @@ Result<int> run_console(const Arguments& arguments) {
 
 Result<int> run_logs(const Arguments& arguments) {
     DOPPEL_TRY(Store store, Store::open());
-    DOPPEL_TRY(const std::string name, one_name(arguments));
-    DOPPEL_TRY(const Instance instance, store.find(name));
     std::optional<uint64_t> lines;
     if (const auto tail = arguments.value("--tail")) {
         DOPPEL_TRY(lines, parse_count(*tail, "--tail"));
     }
-    Follower follower(store, instance);
-    DOPPEL_CHECK(follower.print_all(lines));
-    if (arguments.has("--follow")) DOPPEL_CHECK(follower.follow());
-    return 0;
+    std::vector<Instance> instances;
+    DOPPEL_TRY(const int code, for_each_name(arguments, store, [&](const Instance& one) -> Result<> {
+                   instances.push_back(one);
+                   return {};
+               }));
+    // Of several each line says whose it is.
+    size_t width = 0;
+    for (const Instance& one : instances) width = std::max(width, one.row.name.size());
+    std::vector<std::unique_ptr<Follower>> followers;
+    for (Instance& one : instances) {
+        std::string prefix;
+        if (arguments.operands().size() > 1)
+            prefix = one.row.name + std::string(width - one.row.name.size(), ' ') + " | ";
+        followers.push_back(std::make_unique<Follower>(store, std::move(one), std::move(prefix)));
+        DOPPEL_CHECK(followers.back()->print_all(lines));
+    }
+    if (arguments.has("--follow")) DOPPEL_CHECK(follow_all(followers));
+    for (const auto& one : followers) DOPPEL_CHECK(one->finish());
+    return code;
 }
 
 }  // namespace doppel::cli

@@ -1,8 +1,8 @@
 // doppel ls and doppel info.
-#include <algorithm>
 #include <cstdio>
 #include <nlohmann/json.hpp>
 
+#include "cli/columns.h"
 #include "cli/instance/session.h"
 #include "cli/instance/verbs.h"
 #include "instance/limits.h"
@@ -51,23 +51,14 @@ void print(const Json& json) {
 }
 
 void print_table(const std::vector<Json>& rows) {
-    if (rows.empty()) return;
-    constexpr const char* kKeys[] = {"name", "state", "level", "arch", "engine", "image", "created"};
-    constexpr const char* kTitles[] = {"NAME", "STATE", "LEVEL", "ARCH", "ENGINE", "IMAGE", "CREATED"};
-    constexpr size_t kColumns = std::size(kKeys);
-    size_t widths[kColumns];
-    for (size_t i = 0; i < kColumns; i++) {
-        widths[i] = std::string_view(kTitles[i]).size();
-        for (const Json& row : rows)
-            widths[i] = std::max(widths[i], row[kKeys[i]].get_ref<const std::string&>().size());
+    const std::vector<Column> columns{{"NAME"}, {"STATE"}, {"LEVEL"}, {"ARCH"}, {"ENGINE"}, {"IMAGE"}, {"CREATED"}};
+    std::vector<std::vector<std::string>> cells;
+    for (const Json& row : rows) {
+        std::vector<std::string>& line = cells.emplace_back();
+        for (const char* key : {"name", "state", "level", "arch", "engine", "image", "created"})
+            line.push_back(row[key].get<std::string>());
     }
-    const auto line = [&](const auto& cell) {
-        for (size_t i = 0; i + 1 < kColumns; i++) std::printf("%-*s  ", static_cast<int>(widths[i]), cell(i));
-        std::puts(cell(kColumns - 1));
-    };
-    line([&](size_t i) { return kTitles[i]; });
-    for (const Json& row : rows)
-        line([&](size_t i) { return row[kKeys[i]].template get_ref<const std::string&>().c_str(); });
+    std::fputs(table(columns, cells).c_str(), stdout);
 }
 
 Json details(const Store& store, const Shown& shown) {

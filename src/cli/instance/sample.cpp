@@ -62,6 +62,8 @@ Sample sample_of(const instance::Store& store, const Instance& running) {
         sample.memory = status->memory;
         sample.balloon = status->balloon;
         sample.instructions = status->instructions;
+        sample.net_received = status->net_received;
+        sample.net_sent = status->net_sent;
     }
     add_usage(sample);
     return sample;

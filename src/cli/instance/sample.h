@@ -23,6 +23,7 @@ struct Sample {
     double cpu_seconds = 0;             // of the machine's process
     uint64_t resident = 0, shared = 0;  // of its memory
     uint64_t disk_read = 0, disk_written = 0;
+    uint64_t net_received = 0, net_sent = 0;  // by the guest's cards
 };
 
 Sample sample_of(const instance::Store& store, const instance::Instance& running);

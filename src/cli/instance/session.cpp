@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cstdio>
 
-#include "cli/launch.h"
+#include "base/program.h"
 #include "cli/obtain.h"
 #include "cli/values.h"
 

@@ -1,8 +1,11 @@
 // doppel stats.
+#include <fmt/format.h>
+
 #include <cstdio>
 #include <nlohmann/json.hpp>
 
 #include "base/sizes.h"
+#include "cli/columns.h"
 #include "cli/instance/sample.h"
 #include "cli/instance/session.h"
 #include "cli/instance/verbs.h"
@@ -29,7 +32,9 @@ Json json_of(const Sample& one) {
             {"resident", one.resident},
             {"shared", one.shared},
             {"disk_read", one.disk_read},
-            {"disk_written", one.disk_written}};
+            {"disk_written", one.disk_written},
+            {"net_received", one.net_received},
+            {"net_sent", one.net_sent}};
 }
 
 void print_prometheus(const Json& all) {
@@ -47,7 +52,9 @@ void print_prometheus(const Json& all) {
         {"shared", "doppel_shared_bytes", "gauge", "Of it, shared with other processes."},
         {"balloon", "doppel_balloon_bytes", "gauge", "Memory that the guest has handed back."},
         {"disk_read", "doppel_disk_read_bytes_total", "counter", "Read from the host's disks."},
-        {"disk_written", "doppel_disk_written_bytes_total", "counter", "Written to the host's disks."}};
+        {"disk_written", "doppel_disk_written_bytes_total", "counter", "Written to the host's disks."},
+        {"net_received", "doppel_net_received_bytes_total", "counter", "Frames that the guest has got."},
+        {"net_sent", "doppel_net_sent_bytes_total", "counter", "Frames that the guest has sent."}};
     for (const Metric& metric : kMetrics) {
         std::printf("# HELP %s %s\n# TYPE %s %s\n", metric.name, metric.help, metric.name, metric.type);
         for (const Json& one : all)
@@ -58,13 +65,16 @@ void print_prometheus(const Json& all) {
 }
 
 void print_table(const std::vector<Sample>& all) {
-    std::printf("%-20s %-8s %10s %16s %10s %10s %10s %10s\n", "NAME", "STATE", "CPU", "INSTRUCTIONS", "MEMORY",
-                "RESIDENT", "READ", "WRITTEN");
+    const std::vector<Column> columns{{"NAME"},           {"STATE"},          {"CPU", true},  {"INSTRUCTIONS", true},
+                                      {"MEMORY", true},   {"RESIDENT", true}, {"READ", true}, {"WRITTEN", true},
+                                      {"RECEIVED", true}, {"SENT", true}};
+    std::vector<std::vector<std::string>> rows;
     for (const Sample& one : all)
-        std::printf("%-20s %-8s %9.1fs %16llu %10s %10s %10s %10s\n", one.name.c_str(), one.state.c_str(),
-                    one.cpu_seconds, static_cast<unsigned long long>(one.instructions),
-                    format_size_rounded(one.memory).c_str(), format_size_rounded(one.resident).c_str(),
-                    format_size_rounded(one.disk_read).c_str(), format_size_rounded(one.disk_written).c_str());
+        rows.push_back({one.name, one.state, fmt::format("{:.1f}s", one.cpu_seconds), std::to_string(one.instructions),
+                        format_size_rounded(one.memory), format_size_rounded(one.resident),
+                        format_size_rounded(one.disk_read), format_size_rounded(one.disk_written),
+                        format_size_rounded(one.net_received), format_size_rounded(one.net_sent)});
+    std::fputs(table(columns, rows).c_str(), stdout);
 }
 
 }  // namespace

@@ -27,7 +27,7 @@ namespace {
 struct Line {
     Sample sample;
     double cpu = 0;  // 1: one processor
-    double instructions = 0, read = 0, written = 0;
+    double instructions = 0, read = 0, written = 0, received = 0, sent = 0;
 };
 
 double rate(double before, double after, double seconds) {
@@ -51,9 +51,13 @@ class Top {
                 line.cpu = rate(then.cpu_seconds, one.cpu_seconds, seconds);
                 line.instructions =
                     rate(static_cast<double>(then.instructions), static_cast<double>(one.instructions), seconds);
-                line.read = rate(static_cast<double>(then.disk_read), static_cast<double>(one.disk_read), seconds);
-                line.written =
-                    rate(static_cast<double>(then.disk_written), static_cast<double>(one.disk_written), seconds);
+                const auto per_second = [&](uint64_t old_count, uint64_t count) {
+                    return rate(static_cast<double>(old_count), static_cast<double>(count), seconds);
+                };
+                line.read = per_second(then.disk_read, one.disk_read);
+                line.written = per_second(then.disk_written, one.disk_written);
+                line.received = per_second(then.net_received, one.net_received);
+                line.sent = per_second(then.net_sent, one.net_sent);
             }
             samples[one.pid] = one;
             line.sample = std::move(one);
@@ -65,27 +69,29 @@ class Top {
     // False: the user has had enough.
     bool key(char pressed) {
         if (pressed == 'q' || pressed == '\x03') return false;
-        if (std::string_view("cirwn").find(pressed) != std::string_view::npos) order_ = pressed;
+        if (std::string_view("cirwtn").find(pressed) != std::string_view::npos) order_ = pressed;
         return true;
     }
     std::string screen(size_t rows) {
         sort();
         char text[256];
-        std::snprintf(text, sizeof text, "%-20s %-8s %7s %8s %10s %10s %10s %10s %10s", "Name", "state", "Cpu%",
-                      "Instr/s", "Resident", "shared", "ballooned", "read/s", "Written/s");
+        std::snprintf(text, sizeof text, "%-20s %-8s %7s %8s %10s %10s %10s %10s %10s %10s %10s", "Name", "state",
+                      "Cpu%", "Instr/s", "Resident", "shared", "ballooned", "read/s", "Written/s", "received/s",
+                      "senT/s");
         std::string all = std::string("\x1b[H\x1b[7m") + text + "\x1b[0m\x1b[K\r\n";
         constexpr double kPercent = 100, kMillion = 1e6;
         for (size_t i = 0; i < std::min(lines_.size(), rows > 2 ? rows - 2 : 1); i++) {
             const Line& line = lines_[i];
             const auto size = [](double bytes) { return format_size_rounded(static_cast<uint64_t>(bytes)); };
-            std::snprintf(
-                text, sizeof text, "%-20.20s %-8s %7.1f %7.1fM %10s %10s %10s %10s %10s", line.sample.name.c_str(),
-                line.sample.state.c_str(), line.cpu * kPercent, line.instructions / kMillion,
-                format_size_rounded(line.sample.resident).c_str(), format_size_rounded(line.sample.shared).c_str(),
-                format_size_rounded(line.sample.balloon).c_str(), size(line.read).c_str(), size(line.written).c_str());
+            std::snprintf(text, sizeof text, "%-20.20s %-8s %7.1f %7.1fM %10s %10s %10s %10s %10s %10s %10s",
+                          line.sample.name.c_str(), line.sample.state.c_str(), line.cpu * kPercent,
+                          line.instructions / kMillion, format_size_rounded(line.sample.resident).c_str(),
+                          format_size_rounded(line.sample.shared).c_str(),
+                          format_size_rounded(line.sample.balloon).c_str(), size(line.read).c_str(),
+                          size(line.written).c_str(), size(line.received).c_str(), size(line.sent).c_str());
             all += std::string(text) + "\x1b[K\r\n";
         }
-        return all + "\x1b[Jsorted by " + order_ + "; keys: c, i, r, w, n sort, q ends\x1b[K";
+        return all + "\x1b[Jsorted by " + order_ + "; keys: c, i, r, w, t, n sort, q ends\x1b[K";
     }
 
   private:
@@ -97,6 +103,7 @@ class Top {
         if (order_ == 'i') by([](const Line& line) { return line.instructions; });
         if (order_ == 'r') by([](const Line& line) { return static_cast<double>(line.sample.resident); });
         if (order_ == 'w') by([](const Line& line) { return line.written; });
+        if (order_ == 't') by([](const Line& line) { return line.sent; });
     }
 
     Store& store_;

@@ -55,6 +55,13 @@ Result<> Host::add(unsigned slot, std::unique_ptr<Function> function) {
     return {};
 }
 
+std::unique_ptr<Function> Host::remove(unsigned slot) {
+    if (slot == 0 || slot >= kSlots || !functions_[slot]) return nullptr;
+    set_decodes(slot, {});
+    for (unsigned pin = 1; pin <= kInterruptLines; pin++) set_intx(slot, pin, false);
+    return std::move(functions_[slot]);
+}
+
 Function* Host::at(uint64_t ecam_offset) const {
     uint64_t requester = ecam_offset / ConfigSpace::kSize;  // bus, device, function: 8, 5 and 3 bits
     if (requester >> 8 != 0 || (requester & 7) != 0) return nullptr;

@@ -31,7 +31,7 @@ struct Layout {
 
 // One root bus (bus 0) with the bridge itself in slot 0 and up to 31 functions, each function 0 of its slot. The board
 // maps ecam(), window32() and window64() on its bus and resets ecam(), which resets all functions. Functions are added
-// before vCPUs run; after that everything is thread-safe. Interrupt lines and message sink outlive it.
+// and removed while no vCPU runs; everything else is thread-safe. Interrupt lines and message sink outlive it.
 //
 // BARs may lie anywhere: outside the windows they never answer, and of BARs on top of each other the one with the
 // lowest slot, then the lowest index, does.
@@ -42,6 +42,8 @@ class Host final : public Saved, private Upstream {
 
     // Fails for slot 0, one that is taken or one beyond 31.
     Result<> add(unsigned slot, std::unique_ptr<Function> function);
+    // What was there, which answers no more; null: nothing.
+    std::unique_ptr<Function> remove(unsigned slot);
     // Null where there is none.
     Function* function(unsigned slot) { return slot < kSlots ? functions_[slot].get() : nullptr; }
 

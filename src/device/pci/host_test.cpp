@@ -52,6 +52,22 @@ TEST(PciHost, RefusesSlotsThatAreTakenOrAbsent) {
     EXPECT_FALSE(host.host.add(32, std::make_unique<TestFunction>()).has_value());
 }
 
+TEST(PciHost, AFunctionThatWasRemovedAnswersNoMoreAndItsSlotIsFree) {
+    TestHost host;
+    ASSERT_TRUE(host.mapped);
+    add_test_function(host, 3);
+    host.set_config(3, kBar0, 4, static_cast<uint32_t>(kLow));
+    enable_memory(host, 3);
+    EXPECT_NE(host.host.remove(3), nullptr);
+    EXPECT_EQ(host.config(3, 0, 4), 0xffffffffu);
+    EXPECT_EQ(host.read(kLow, 4), 0xffffffffu);
+    EXPECT_EQ(host.host.remove(3), nullptr);
+    EXPECT_EQ(host.host.remove(0), nullptr) << "the bridge stays";
+    EXPECT_EQ(host.host.remove(32), nullptr);
+    add_test_function(host, 3);
+    EXPECT_EQ(host.config(3, 0, 2), 0x1234u);
+}
+
 TEST(PciHost, IgnoresWritesToReadOnlyBits) {
     TestHost host;
     add_test_function(host, 3);

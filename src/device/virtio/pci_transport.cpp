@@ -53,6 +53,12 @@ PciTransport::PciTransport(std::unique_ptr<VirtioDevice> device, memory::GuestMe
     add_capabilities();
 }
 
+// Linux acknowledges a device again when its driver has gone.
+bool PciTransport::free() const {
+    std::lock_guard guard(lock());
+    return (status() & ~VIRTIO_CONFIG_S_ACKNOWLEDGE) == 0 && !device().resetting();
+}
+
 unsigned PciTransport::add_region(uint8_t type, uint32_t offset, uint32_t length, unsigned capability_bytes) {
     unsigned at = config().add_capability(PCI_CAP_ID_VNDR, capability_bytes);
     config().define<uint8_t>(at + VIRTIO_PCI_CAP_LEN, static_cast<uint8_t>(capability_bytes));

@@ -24,6 +24,8 @@ class PciTransport final : public pci::Function, private TransportCore {
     ~PciTransport() override { retire(); }
 
     std::string_view name() const override { return device().name(); }
+    // No driver has it: it was reset, and nothing is under way. Any thread.
+    bool free() const;
 
   private:
     // MSI-X vectors, for configuration changes and by queue.

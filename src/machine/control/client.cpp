@@ -6,6 +6,7 @@
 
 #include <array>
 #include <cerrno>
+#include <cstring>
 #include <string>
 
 #include "base/unix_socket.h"
@@ -31,9 +32,27 @@ Result<std::string> read_line(int socket, int patience) {
     return fail(Error{kPurpose, "the machine", "its answer has no end", ""});
 }
 
+bool send_line(int socket, const std::string& line, int descriptor) {
+    alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof descriptor)> room{};
+    iovec part{const_cast<char*>(line.data()), line.size()};
+    msghdr header{};
+    header.msg_iov = &part;
+    header.msg_iovlen = 1;
+    if (descriptor >= 0) {
+        header.msg_control = room.data();
+        header.msg_controllen = room.size();
+        cmsghdr* control = CMSG_FIRSTHDR(&header);
+        control->cmsg_level = SOL_SOCKET;
+        control->cmsg_type = SCM_RIGHTS;
+        control->cmsg_len = CMSG_LEN(sizeof descriptor);
+        std::memcpy(CMSG_DATA(control), &descriptor, sizeof descriptor);
+    }
+    return sendmsg(socket, &header, MSG_NOSIGNAL) == static_cast<ssize_t>(line.size());
+}
+
 }  // namespace
 
-Result<Status> ask(const std::filesystem::path& path, const Request& request, int patience) {
+Result<Status> ask(const std::filesystem::path& path, const Request& request, int patience, int descriptor) {
     if (path.native().size() > kMaxSocketPath) return fail(Error::system(kPurpose, path, ENAMETOOLONG));
     const sockaddr_un address = unix_socket_address(path);
     UniqueFd socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
@@ -45,8 +64,7 @@ Result<Status> ask(const std::filesystem::path& path, const Request& request, in
     if (!socket || connect(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0)
         return fail(Error::system(kPurpose, path, errno == EAGAIN ? ETIMEDOUT : errno));
     const std::string line = encode(request);
-    if (send(socket.get(), line.data(), line.size(), MSG_NOSIGNAL) != static_cast<ssize_t>(line.size()))
-        return fail(Error::system(kPurpose, "the machine", errno));
+    if (!send_line(socket.get(), line, descriptor)) return fail(Error::system(kPurpose, "the machine", errno));
     DOPPEL_TRY(const std::string reply, read_line(socket.get(), patience));
     return parse_answer(reply);
 }

@@ -9,6 +9,7 @@
 namespace doppel::machine::control {
 
 // Connects, asks and waits for the answer, `patience` milliseconds at most for each step (-1: without end).
-Result<Status> ask(const std::filesystem::path& socket, const Request& request, int patience);
+// A descriptor goes with it, which stays the caller's; -1: none.
+Result<Status> ask(const std::filesystem::path& socket, const Request& request, int patience, int descriptor = -1);
 
 }  // namespace doppel::machine::control

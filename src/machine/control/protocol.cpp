@@ -19,6 +19,9 @@ constexpr std::array kCommands{std::pair{std::string_view("status"), Command::kS
                                std::pair{std::string_view("balloon"), Command::kBalloon},
                                std::pair{std::string_view("engine"), Command::kEngine},
                                std::pair{std::string_view("limits"), Command::kLimits},
+                               std::pair{std::string_view("attach_disk"), Command::kAttachDisk},
+                               std::pair{std::string_view("find_disk"), Command::kFindDisk},
+                               std::pair{std::string_view("detach_disk"), Command::kDetachDisk},
                                std::pair{std::string_view("quit"), Command::kQuit}};
 constexpr const char* kRead = "read the request";
 constexpr const char* kAnswer = "control the machine";
@@ -35,6 +38,10 @@ std::optional<Json> parse_object(std::string_view line) {
     Json json = Json::parse(line, watch, /*allow_exceptions=*/false);
     if (!flat || !json.is_object()) return std::nullopt;
     return json;
+}
+
+bool names_disk(Command command) {
+    return command == Command::kAttachDisk || command == Command::kFindDisk || command == Command::kDetachDisk;
 }
 
 Error refuse(std::string why) {
@@ -91,10 +98,15 @@ Result<Request> parse_request(std::string_view line) {
         if (engine == json->end() || !engine->is_string()) return fail(refuse("it lacks an engine"));
         request.engine = engine->get<std::string>();
     }
+    if (names_disk(request.command)) {
+        const auto disk = json->find("disk");
+        if (disk == json->end() || !disk->is_string()) return fail(refuse("it lacks a disk"));
+        request.disk = disk->get<std::string>();
+    }
     if (request.command == Command::kLimits && !take_limits(*json, request.limits))
         return fail(refuse("it lacks a limit, or has one that is no number"));
     const size_t limits = request.command == Command::kLimits ? kLimitMembers.size() : 0;
-    const size_t members = 2 + limits + (sized || names_engine ? 1 : 0);
+    const size_t members = 2 + limits + (sized || names_engine || names_disk(request.command) ? 1 : 0);
     if (json->size() != members) return fail(refuse("it has an unknown member"));
     return request;
 }
@@ -119,7 +131,7 @@ Result<Status> parse_answer(std::string_view line) {
                       take_number(*machine, "balloon_target", status.balloon_target) &&
                       take_number(*machine, "instructions", status.instructions) &&
                       take_number(*machine, "net_received", status.net_received) &&
-                      take_number(*machine, "net_sent", status.net_sent);
+                      take_number(*machine, "net_sent", status.net_sent) && take_number(*machine, "slot", status.slot);
     take_limits(*machine, status.limits);  // a machine of an older doppel has none
     if (!good) return fail(nonsense());
     return status;
@@ -130,6 +142,7 @@ std::string encode(const Request& request) {
     Json json{{"do", known->first}};
     if (request.command == Command::kBalloon) json["bytes"] = request.bytes;
     if (request.command == Command::kEngine) json["engine"] = request.engine;
+    if (names_disk(request.command)) json["disk"] = request.disk;
     if (request.command == Command::kLimits) {
         json["cpu_quota"] = request.limits.cpu_quota;
         json["io_bps"] = request.limits.io_bps;
@@ -152,7 +165,8 @@ std::string encode(const Status& status) {
                       {"net_sent", status.net_sent},
                       {"cpu_quota", status.limits.cpu_quota},
                       {"io_bps", status.limits.io_bps},
-                      {"io_iops", status.limits.io_iops}}}});
+                      {"io_iops", status.limits.io_iops},
+                      {"slot", status.slot}}}});
 }
 
 std::string encode(const Error& error) {

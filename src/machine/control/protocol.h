@@ -14,7 +14,19 @@ namespace doppel::machine::control {
 inline constexpr unsigned kVersion = 1;
 inline constexpr size_t kMaxLine = 4096;  // bytes of a request or an answer, with its end
 
-enum class Command : uint8_t { kStatus, kPause, kResume, kPowerKey, kBalloon, kEngine, kLimits, kQuit };
+enum class Command : uint8_t {
+    kStatus,
+    kPause,
+    kResume,
+    kPowerKey,
+    kBalloon,
+    kEngine,
+    kLimits,
+    kAttachDisk,
+    kFindDisk,
+    kDetachDisk,
+    kQuit
+};
 
 // What a machine keeps to by itself; 0: it does not.
 struct Limits {
@@ -29,6 +41,9 @@ struct Request {
     uint64_t bytes = 0;  // of kBalloon: how much memory the guest shall do without
     std::string engine;  // of kEngine: which one goes on
     Limits limits;       // of kLimits: from now on
+    // Of kAttachDisk, with one descriptor of its file, open and locked; kFindDisk; kDetachDisk, which the guest's
+    // driver has let go: as text_of (machine/spec/disk_choice.h) says it.
+    std::string disk;
     bool operator==(const Request&) const = default;
 };
 
@@ -44,6 +59,7 @@ struct Status {
     uint64_t net_received = 0;    // bytes of frames that the guest has got by all cards
     uint64_t net_sent = 0;
     Limits limits;
+    unsigned slot = 0;  // after kAttachDisk and kFindDisk: where on the PCI bus it is
     bool operator==(const Status&) const = default;
 };
 

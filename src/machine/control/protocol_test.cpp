@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <set>
+
 namespace doppel::machine::control {
 namespace {
 
@@ -20,11 +22,14 @@ std::string without_end(std::string line) {
 }
 
 TEST(ControlProtocol, RequestsSurviveTheirWay) {
-    for (const Command command : {Command::kStatus, Command::kPause, Command::kResume, Command::kPowerKey,
-                                  Command::kBalloon, Command::kEngine, Command::kLimits, Command::kQuit}) {
+    const std::set disk_commands{Command::kAttachDisk, Command::kFindDisk, Command::kDetachDisk};
+    for (const Command command :
+         {Command::kStatus, Command::kPause, Command::kResume, Command::kPowerKey, Command::kBalloon, Command::kEngine,
+          Command::kLimits, Command::kAttachDisk, Command::kFindDisk, Command::kDetachDisk, Command::kQuit}) {
         const Request request{command, command == Command::kBalloon ? uint64_t{123} << 32 : 0,
                               command == Command::kEngine ? "interpret" : "",
-                              command == Command::kLimits ? Limits{150, uint64_t{1} << 40, 7} : Limits{}};
+                              command == Command::kLimits ? Limits{150, uint64_t{1} << 40, 7} : Limits{},
+                              disk_commands.contains(command) ? "/a disk,ro" : ""};
         const auto parsed = parse_request(without_end(encode(request)));
         ASSERT_TRUE(parsed) << parsed.error().message();
         EXPECT_EQ(*parsed, request);
@@ -32,7 +37,7 @@ TEST(ControlProtocol, RequestsSurviveTheirWay) {
 }
 
 TEST(ControlProtocol, AnswersSurviveTheirWay) {
-    const Status status{true, "translate", 4, 1 << 30, 4096, 8192, ~uint64_t{0}, 17, 18, {50, 1 << 20, 100}};
+    const Status status{true, "translate", 4, 1 << 30, 4096, 8192, ~uint64_t{0}, 17, 18, {50, 1 << 20, 100}, 16};
     const auto parsed = parse_answer(without_end(encode(status)));
     ASSERT_TRUE(parsed) << parsed.error().message();
     EXPECT_EQ(*parsed, status);
@@ -63,6 +68,7 @@ TEST(ControlProtocol, RefusesWhatIsNoRequest) {
     EXPECT_THAT(error(R"({"version":1,"do":"limits","cpu_quota":1,"io_bps":1})"), HasSubstr("lacks a limit"));
     EXPECT_THAT(error(R"({"version":1,"do":"limits","cpu_quota":4294967296,"io_bps":1,"io_iops":0})"),
                 HasSubstr("lacks a limit"));
+    EXPECT_THAT(error(R"({"version":1,"do":"attach_disk"})"), HasSubstr("lacks a disk"));
     EXPECT_THAT(error(R"({"version":1,"do":"status","io_bps":1})"), HasSubstr("unknown member"));
     EXPECT_THAT(error(std::string(kMaxLine + 1, ' ')), HasSubstr("no JSON object"));
 }

@@ -7,6 +7,8 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <cstring>
+#include <utility>
 
 #include "base/unix_socket.h"
 
@@ -64,7 +66,7 @@ void ControlServer::read_client(int fd) {
     if (found == clients_.end()) return;
     Client& client = **found;
     std::array<char, kMaxLine> piece;
-    const ssize_t got = ::read(fd, piece.data(), piece.size());
+    const ssize_t got = receive(client, piece);
     if (got < 0 && (errno == EAGAIN || errno == EINTR)) return;
     if (got <= 0) return leave(fd);
     client.input.append(piece.data(), static_cast<size_t>(got));
@@ -75,7 +77,8 @@ void ControlServer::read_client(int fd) {
 bool ControlServer::serve(Client& client) {
     size_t end = 0;
     while ((end = client.input.find('\n')) != client.input.npos) {
-        const std::string reply = answer(std::string_view(client.input).substr(0, end));
+        const std::string reply =
+            answer(std::string_view(client.input).substr(0, end), std::exchange(client.descriptors, {}));
         client.input.erase(0, end + 1);
         const ssize_t put = ::send(client.socket.get(), reply.data(), reply.size(), MSG_NOSIGNAL);
         if (put != static_cast<ssize_t>(reply.size())) return false;
@@ -83,10 +86,34 @@ bool ControlServer::serve(Client& client) {
     return client.input.size() < kMaxLine;
 }
 
-std::string ControlServer::answer(std::string_view line) {
+// As read(2). What is not kept of the descriptors is closed.
+ssize_t ControlServer::receive(Client& client, std::span<char> into) {
+    alignas(cmsghdr) std::array<char, CMSG_SPACE(kMaxDescriptors * sizeof(int))> room{};
+    iovec part{into.data(), into.size()};
+    msghdr header{};
+    header.msg_iov = &part;
+    header.msg_iovlen = 1;
+    header.msg_control = room.data();
+    header.msg_controllen = room.size();
+    const ssize_t got = recvmsg(client.socket.get(), &header, MSG_CMSG_CLOEXEC);
+    if (got < 0) return got;
+    for (cmsghdr* control = CMSG_FIRSTHDR(&header); control != nullptr; control = CMSG_NXTHDR(&header, control)) {
+        if (control->cmsg_level != SOL_SOCKET || control->cmsg_type != SCM_RIGHTS) continue;
+        const size_t count = (control->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+        for (size_t i = 0; i < count; i++) {
+            int fd = -1;
+            std::memcpy(&fd, CMSG_DATA(control) + i * sizeof fd, sizeof fd);
+            UniqueFd taken(fd);
+            if (client.descriptors.size() < kMaxDescriptors) client.descriptors.push_back(std::move(taken));
+        }
+    }
+    return got;
+}
+
+std::string ControlServer::answer(std::string_view line, std::vector<UniqueFd> descriptors) {
     const auto request = parse_request(line);
     if (!request) return encode(request.error());
-    if (const auto done = target_.carry_out(*request); !done) return encode(done.error());
+    if (const auto done = target_.carry_out(*request, std::move(descriptors)); !done) return encode(done.error());
     return encode(target_.status());
 }
 

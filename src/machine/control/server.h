@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -17,7 +18,8 @@ namespace doppel::machine::control {
 class Target {
   public:
     virtual ~Target() = default;
-    virtual Result<> carry_out(const Request& request) = 0;
+    // `descriptors`: what came with it.
+    virtual Result<> carry_out(const Request& request, std::vector<UniqueFd> descriptors) = 0;
     virtual Status status() const = 0;
 };
 
@@ -25,7 +27,8 @@ class Target {
 // end by the end of the connection. On the loop's thread.
 class ControlServer {
   public:
-    static constexpr size_t kMaxClients = 16;  // further ones wait until one has gone
+    static constexpr size_t kMaxDescriptors = 4;  // with one message
+    static constexpr size_t kMaxClients = 16;     // further ones wait until one has gone
 
     // The socket's file is given to `remover`, if there is one. The target outlives the server.
     static Result<std::unique_ptr<ControlServer>> open(const std::string& path, EventLoop& loop, Target& target,
@@ -36,13 +39,15 @@ class ControlServer {
     struct Client {
         UniqueFd socket;
         std::string input;
+        std::vector<UniqueFd> descriptors;  // for the next request
     };
     ControlServer(EventLoop& loop, Target& target, UniqueFd listener)
         : loop_(loop), target_(target), listener_(std::move(listener)) {}
     void accept_client();
     void read_client(int fd);
     bool serve(Client& client);
-    std::string answer(std::string_view line);
+    std::string answer(std::string_view line, std::vector<UniqueFd> descriptors);
+    static ssize_t receive(Client& client, std::span<char> into);
     void leave(int fd);
     void update_listener();
 

@@ -1,5 +1,6 @@
 #include "machine/control/server.h"
 
+#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/socket.h>
@@ -21,7 +22,8 @@ constexpr int kPatience = 60'000;  // milliseconds
 
 class FakeMachine final : public Target {
   public:
-    Result<> carry_out(const Request& request) override {
+    Result<> carry_out(const Request& request, std::vector<UniqueFd> descriptors) override {
+        given = std::move(descriptors);
         asked.push_back(request.command);
         if (request.command == Command::kPowerKey) return fail(Error{"press the power key", "", "nobody listens", ""});
         paused = request.command == Command::kPause;
@@ -29,6 +31,7 @@ class FakeMachine final : public Target {
     }
     Status status() const override { return {.paused = paused, .engine = "fake", .cpus = 2}; }
     std::vector<Command> asked;
+    std::vector<UniqueFd> given;  // with the last request
     bool paused = false;
 };
 
@@ -115,6 +118,23 @@ TEST_F(ControlServerTest, ServesManyClientsOneAfterTheOther) {
 TEST(ControlClient, SaysThatNobodyIsThere) {
     const TemporaryFolder folder;
     EXPECT_FALSE(ask(folder / "none", {}, kPatience));
+}
+
+TEST_F(ControlServerTest, ADescriptorComesWithItsRequestAndWithNoOther) {
+    int ends[2];
+    ASSERT_EQ(pipe2(ends, O_CLOEXEC), 0);
+    const UniqueFd reads(ends[0]);
+    UniqueFd writes(ends[1]);
+    Request request{Command::kAttachDisk};
+    request.disk = "/disk";
+    ASSERT_TRUE(ask(path_, request, kPatience, writes.get()));
+    writes.reset();
+    ASSERT_EQ(machine_.given.size(), 1u);
+    EXPECT_EQ(::write(machine_.given[0].get(), "x", 1), 1);
+    char byte = 0;
+    EXPECT_EQ(::read(reads.get(), &byte, 1), 1);
+    ASSERT_TRUE(ask(path_, {}, kPatience));
+    EXPECT_TRUE(machine_.given.empty());
 }
 
 }  // namespace

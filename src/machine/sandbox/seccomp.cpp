@@ -50,7 +50,8 @@ constexpr std::array kTerminalRequests{TCGETS, TCSETS, TCSETSW, TCSETSF, TIOCGPG
 constexpr std::array kFileCommands{F_GETFD, F_SETFD, F_GETFL, F_SETFL};
 
 // The ring was told at its making what it may do (storage/uring_engine.cpp).
-constexpr std::array kDiskCalls{SCMP_SYS(io_uring_enter), SCMP_SYS(preadv), SCMP_SYS(pwritev), SCMP_SYS(ftruncate)};
+constexpr std::array kDiskCalls{SCMP_SYS(io_uring_enter), SCMP_SYS(preadv), SCMP_SYS(pwritev), SCMP_SYS(ftruncate),
+                                SCMP_SYS(fstatfs)};
 
 // By path; confine_files says which.
 constexpr std::array kFileCalls{SCMP_SYS(openat),    SCMP_SYS(newfstatat), SCMP_SYS(statx),      SCMP_SYS(access),

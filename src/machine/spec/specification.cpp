@@ -290,6 +290,11 @@ Result<> validate(const Specification& s) {
     if (s.cpus < 1 || s.cpus > kMaxCpus)
         return fail(
             Error::usage("--cpus", std::to_string(s.cpus) + " is not between 1 and " + std::to_string(kMaxCpus)));
+    if (s.max_cpus != 0 && (s.max_cpus < s.cpus || s.max_cpus > kMaxCpus))
+        return fail(Error::usage("--cpus", "max=" + std::to_string(s.max_cpus) + " is not between " +
+                                               std::to_string(s.cpus) + " and " + std::to_string(kMaxCpus)));
+    if (s.max_cpus > s.cpus && s.kernel.empty())
+        return fail(Error::usage("--cpus", "max= needs a kernel that is told of it", "give --kernel or an image"));
     if (!isa::riscv::valid_vector_bits(s.vlen))
         return fail(Error::usage("--vlen", std::to_string(s.vlen) + " is no size of vector registers",
                                  "give 0, 128, 256, 512 or 1024"));
@@ -318,7 +323,7 @@ Result<> validate(const Specification& s) {
     DOPPEL_CHECK(check_text("--control", s.control, kMaxSocketPath));
     DOPPEL_CHECK(check_text("--stats", s.statistics, kMaxPath));
     DOPPEL_CHECK(check_traces(s.traces));
-    DOPPEL_CHECK(validate(s.limits, s.cpus));
+    DOPPEL_CHECK(validate(s.limits, std::max(s.cpus, s.max_cpus)));
     if (!is_name(s.name))
         return fail(Error::usage("--name", "is not a name", "use at most 64 letters, digits, '.', '_' and '-'"));
     return check_boot(s);

@@ -66,6 +66,7 @@ struct Specification {
     uint64_t translation_cache_size = uint64_t{256} << 20;  // bytes that all of its files may take
     translate::Techniques techniques;                       // what translated code is made with
     unsigned cpus = 1;                                      // 1 .. kMaxCpus
+    unsigned max_cpus = 0;                                  // that a kernel may start later, up to kMaxCpus; 0: `cpus`
     unsigned vlen = 0;                                      // bits of a vector register, 128 .. 1024; 0: no vector unit
     uint64_t memory = uint64_t{512} << 20;                  // bytes, kMinMemory .. kMaxMemory, whole pages of 4096
     std::string kernel;                                     // empty: none

@@ -109,6 +109,7 @@ Result<> take_member(const std::string& key, const Json& value, Specification& s
     if (key == "translation_cache_size") return take(value, "--translation-cache-size", s.translation_cache_size);
     if (key == "translate_without") return take(value, "--translate-without", s.techniques);
     if (key == "cpus") return take(value, "--cpus", s.cpus);
+    if (key == "max_cpus") return take(value, "--cpus", s.max_cpus);
     if (key == "vlen") return take(value, "--vlen", s.vlen);
     if (key == "memory") return take(value, "--memory", s.memory);
     if (key == "kernel") return take(value, "--kernel", s.kernel);
@@ -172,6 +173,7 @@ std::string to_json(const Specification& s) {
                 {"translation_cache_size", s.translation_cache_size},
                 {"translate_without", names_without(s.techniques)},
                 {"cpus", s.cpus},
+                {"max_cpus", s.max_cpus},
                 {"vlen", s.vlen},
                 {"memory", s.memory},
                 {"kernel", s.kernel},

@@ -87,6 +87,31 @@ Task<Result<Disk>> open_qcow2(IoContext& io, const std::filesystem::path& path, 
     co_return disk;
 }
 
+Task<Result<Disk>> adopt_qcow2(std::unique_ptr<RawFile> file, std::filesystem::path path) {
+    qcow2::Parts parts;
+    parts.file = std::move(file);
+    auto header = co_await qcow2::read_header(*parts.file);
+    if (!header) co_return fail(std::move(header).error());
+    if (header->external() || header->backing_file)
+        co_return fail(Error{"open disk", path.string(), "it stands on another file, which is not open",
+                             "attach it to a machine that starts"});
+    qcow2::ImageOptions image_options;
+    auto image = co_await qcow2::Image::open(std::move(parts), std::move(*header), std::move(image_options));
+    if (!image) co_return fail(std::move(image).error());
+    Disk disk;
+    disk.qcow2 = image->get();
+    disk.device = std::move(*image);
+    disk.format = Format::kQcow2;
+    co_return disk;
+}
+
+Result<Format> recognise_open(int file, const std::filesystem::path& path) {
+    std::array<uint8_t, 8> first{};
+    const ssize_t got = ::pread(file, first.data(), first.size(), 0);
+    if (got < 0) return fail(Error::system("read disk", path.string(), errno));
+    return qcow2::is_qcow2(std::span(first).first(static_cast<size_t>(got))) ? Format::kQcow2 : Format::kRaw;
+}
+
 Task<Result<Disk>> open_in_chain(IoContext& io, std::filesystem::path path, OpenOptions options, Chain& chain) {
     const auto self = identity(path);
     if (!self) co_return fail(self.error());
@@ -131,10 +156,7 @@ Result<Format> recognise(const std::filesystem::path& path) {
     if (!S_ISREG(status.st_mode) && !S_ISBLK(status.st_mode))
         return fail(Error{"open disk", path.string(), "it is neither a file nor a block device", "name a disk"});
     DOPPEL_TRY(const UniqueFd file, open_for_reading(path, "open disk"));
-    std::array<uint8_t, 8> first{};
-    const ssize_t got = ::pread(file.get(), first.data(), first.size(), 0);
-    if (got < 0) return fail(Error::system("read disk", path.string(), errno));
-    return qcow2::is_qcow2(std::span(first).first(static_cast<size_t>(got))) ? Format::kQcow2 : Format::kRaw;
+    return recognise_open(file.get(), path);
 }
 
 Result<std::filesystem::path> resolve_name(const std::filesystem::path& image, const std::string& name) {
@@ -144,6 +166,26 @@ Result<std::filesystem::path> resolve_name(const std::filesystem::path& image, c
         return fail(Error{"open disk", printable(name), "it is no file, but an address that doppel does not know",
                           "convert the disk with qemu-img"});
     return image.parent_path() / plain;  // an absolute name stays
+}
+
+Task<Result<Disk>> adopt_disk(IoContext& io, UniqueFd file, std::filesystem::path path, OpenOptions options) {
+    const bool recognised = !options.format;
+    if (recognised) {
+        const auto format = recognise_open(file.get(), path);
+        if (!format) co_return fail(format.error());
+        options.format = *format;
+    }
+    const RawOptions raw{.writable = options.writable, .container = options.format == Format::kQcow2};
+    auto adopted = RawFile::adopt(io, std::move(file), path, raw);
+    if (!adopted) co_return fail(std::move(adopted).error());
+    if (options.format == Format::kQcow2) {
+        auto disk = co_await adopt_qcow2(std::move(*adopted), path);
+        co_return disk;
+    }
+    Disk disk;
+    disk.device = std::move(*adopted);
+    if (recognised && options.writable) disk.device = std::make_unique<PlainGuard>(std::move(disk.device));
+    co_return disk;
 }
 
 Task<Result<Disk>> open_disk(IoContext& io, std::filesystem::path path, OpenOptions options) {

@@ -6,6 +6,7 @@
 #include <optional>
 #include <string>
 
+#include "base/unique_fd.h"
 #include "storage/block_device.h"
 #include "storage/io_context.h"
 #include "storage/qcow2/image.h"
@@ -40,6 +41,10 @@ Result<Format> recognise(const std::filesystem::path& path);
 // name any file of the host as its backing disk.
 inline constexpr unsigned kMaxChain = 200;
 Task<Result<Disk>> open_disk(IoContext& io, std::filesystem::path path, OpenOptions options);
+
+// A disk of one file that is open, and locked; `path` is its name in messages. Works in a confined process, and so an
+// image that stands on others is an error. Of the options only the format and `writable` count.
+Task<Result<Disk>> adopt_disk(IoContext& io, UniqueFd file, std::filesystem::path path, OpenOptions options);
 
 // A file's name as it stands in an image: relative ones start at the image's folder. Addresses ("nbd://", "json:") are
 // refused.
