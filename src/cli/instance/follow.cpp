@@ -51,14 +51,13 @@ uint64_t settled_balloon(const Store& store, const Instance& instance, uint64_t 
     return last;
 }
 
-Followed follow_memory(const Store& store, const Instance& instance, const Document& after) {
+Followed follow_memory(const Store& store, const Instance& instance, const Document& after, Guest& guest) {
     const auto status = instance::control(store, instance, {});
     if (!status) return std::nullopt;
     const uint64_t has = status->memory, wanted = after.machine.memory;
     if (wanted > has)
         return fmt::format("memory is {} when it starts again: it was started with {}, and can have less only",
                            format_size(wanted), format_size(has));
-    Guest guest(store, instance);
     guest.load_module("virtio_balloon");
     Request request{Command::kBalloon};
     request.bytes = has - wanted;
@@ -77,14 +76,13 @@ Followed follow_engine(const Store& store, const Instance& instance, const Docum
     return "";
 }
 
-Followed follow_cpus(const Store& store, const Instance& instance, const Document& after) {
+Followed follow_cpus(const Store& store, const Instance& instance, const Document& after, Guest& guest) {
     const auto status = instance::control(store, instance, {});
     if (!status) return std::nullopt;
     const unsigned wanted = after.machine.cpus;
     if (wanted > status->cpus)
         return fmt::format("cpus is {} when it starts again: it was started with {}{}", wanted, status->cpus,
                            after.machine.max_cpus > wanted ? "" : ", and --cpus N,max=M leaves room for more");
-    Guest guest(store, instance);
     const Result<> done = guest.set_cpus_online(wanted);
     if (done) return fmt::format("cpus is {} now: the guest uses so many of its {}", wanted, status->cpus);
     return fmt::format("cpus is {} when it starts again, not now: {}", wanted, done.error().message());
@@ -124,21 +122,21 @@ void follow_limits(const Store& store, const Instance& instance, const Document&
 }
 
 // Disks that are gone and disks that are new; each is told of.
-void follow_disks(const Store& store, const Instance& instance, const Document& after) {
+void follow_disks(const Store& store, const Instance& instance, const Document& after, Guest& guest) {
     const auto &before = instance.document.machine.disks, &now = after.machine.disks;
     const auto in = [](const auto& disks, const machine::DiskChoice& one) {
         return std::ranges::find(disks, one) != disks.end();
     };
     for (const machine::DiskChoice& one : before) {
         if (in(now, one)) continue;
-        const Result<> done = detach_disk(store, instance, one);
+        const Result<> done = detach_disk(store, instance, one, guest);
         tell(instance,
              done ? fmt::format("the disk {} is detached", one.path)
                   : fmt::format("the disk {} stays until it starts again: {}", one.path, done.error().message()));
     }
     for (const machine::DiskChoice& one : now) {
         if (in(before, one)) continue;
-        const auto done = attach_disk(store, instance, one);
+        const auto done = attach_disk(store, instance, one, guest);
         tell(instance,
              done ? fmt::format("the disk {} is attached: {}", one.path, *done)
                   : fmt::format("the disk {} comes when it starts again: {}", one.path, done.error().message()));
@@ -150,15 +148,16 @@ void follow_disks(const Store& store, const Instance& instance, const Document& 
 void follow(const Store& store, const Instance& instance, const Document& after) {
     if (instance.state != RunState::kRunning && instance.state != RunState::kPaused) return;
     follow_limits(store, instance, after);
+    Guest guest(store, instance);
     std::string later;
     for (const std::string& key : instance::changed_keys(instance.document, after)) {
         if (key == "autostart" || is_limit(key)) continue;
         Followed followed;
-        if (key == "memory") followed = follow_memory(store, instance, after);
+        if (key == "memory") followed = follow_memory(store, instance, after, guest);
         if (key == "engine") followed = follow_engine(store, instance, after);
-        if (key == "cpus") followed = follow_cpus(store, instance, after);
+        if (key == "cpus") followed = follow_cpus(store, instance, after, guest);
         if (key == "disk") {
-            follow_disks(store, instance, after);
+            follow_disks(store, instance, after, guest);
             followed = "";
         }
         if (followed && !followed->empty()) tell(instance, *followed);

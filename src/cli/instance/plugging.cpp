@@ -71,12 +71,14 @@ Request request_for(Command command, const DiskChoice& disk) {
 }  // namespace
 
 Result<agent::client::Client*> Guest::client() {
-    constexpr int kPatience = 5'000;  // milliseconds
+    constexpr int kPatience = 2'000;  // milliseconds: one that boots is told nothing yet
     if (client_) return &*client_;
+    if (missing_) return fail(*missing_);
     if (const auto status = instance::control(store_, instance_, {}); status && status->paused)
         return fail(Error{kAsk, instance_.row.name, "it is paused", "doppel resume " + instance_.row.name});
-    DOPPEL_TRY(auto connected, instance::reach_agent(store_, instance_, kPatience));
-    client_.emplace(std::move(connected));
+    auto connected = instance::reach_agent(store_, instance_, kPatience);
+    if (!connected) return fail(missing_.emplace(std::move(connected).error()));
+    client_.emplace(std::move(*connected));
     return &*client_;
 }
 
@@ -126,11 +128,10 @@ Result<> Guest::remove_pci(unsigned slot) {
     return ask(Service::kPci, agent::encode(agent::PciRequest{address_of(slot)}), "give up the device");
 }
 
-Result<std::string> attach_disk(const Store& store, const Instance& instance, const DiskChoice& disk) {
+Result<std::string> attach_disk(const Store& store, const Instance& instance, const DiskChoice& disk, Guest& guest) {
     DOPPEL_TRY(const UniqueFd file, open_and_lock(disk));
     DOPPEL_TRY(const auto status,
                instance::control(store, instance, request_for(Command::kAttachDisk, disk), file.get()));
-    Guest guest(store, instance);
     if (const auto scanned = guest.rescan_pci(); !scanned)
         return fmt::format("the guest finds it when it looks at its PCI bus again ({})", scanned.error().message());
     guest.load_module("virtio_blk");
@@ -139,10 +140,9 @@ Result<std::string> attach_disk(const Store& store, const Instance& instance, co
     return fmt::format("/dev/{} in the guest", printable(*name));
 }
 
-Result<> detach_disk(const Store& store, const Instance& instance, const DiskChoice& disk) {
+Result<> detach_disk(const Store& store, const Instance& instance, const DiskChoice& disk, Guest& guest) {
     const auto found = instance::control(store, instance, request_for(Command::kFindDisk, disk));
     if (!found) return fail(found.error());
-    Guest guest(store, instance);
     if (const auto unused = guest.run(script_that_looks_for_users(found->slot)); !unused) return fail(unused.error());
     DOPPEL_CHECK(guest.remove_pci(found->slot));
     DOPPEL_CHECK(instance::control(store, instance, request_for(Command::kDetachDisk, disk)));

@@ -10,7 +10,7 @@
 
 namespace doppel::cli {
 
-// Connects when it is first needed, and waits a few seconds for the agent.
+// Connects when it is first needed, and waits for the agent, once.
 class Guest {
   public:
     Guest(const instance::Store& store, const instance::Instance& instance) : store_(store), instance_(instance) {}
@@ -30,12 +30,14 @@ class Guest {
     const instance::Store& store_;
     const instance::Instance& instance_;
     std::optional<agent::client::Client> client_;
+    std::optional<Error> missing_;  // why there is none
 };
 
 // What became of it in the guest, in words. An error: the machine does not have it.
 Result<std::string> attach_disk(const instance::Store& store, const instance::Instance& instance,
-                                const machine::DiskChoice& disk);
+                                const machine::DiskChoice& disk, Guest& guest);
 // One that the guest uses is left alone.
-Result<> detach_disk(const instance::Store& store, const instance::Instance& instance, const machine::DiskChoice& disk);
+Result<> detach_disk(const instance::Store& store, const instance::Instance& instance, const machine::DiskChoice& disk,
+                     Guest& guest);
 
 }  // namespace doppel::cli
