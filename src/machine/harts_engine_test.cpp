@@ -208,8 +208,8 @@ TEST_F(HartsEngine, APauseLastsUntilTheLastReasonIsGoneAndTakesNoTimeOfTheGuest)
     const uint64_t passed = (timebase.now() - time) * device::Timebase::kNanosecondsPerTick;
     EXPECT_LE(passed + 20'000'000, host_clock().monotonic() - host_began);
     wait_for_each(10);
-    EXPECT_GT(harts->hart(0).retired, retired);
     harts->stop();
+    EXPECT_GT(harts->hart(0).retired, retired);
 }
 
 // Code that one engine translated, changed while another was at work.

@@ -50,7 +50,7 @@ ExitReason Runner::run(uint64_t budget) {
         if (traces_singly_) [[unlikely]] {
             stopped = execute_traced(budget);
         } else if (budget > kMaxBlockOps) {
-            execute(static_cast<int64_t>(std::min<uint64_t>(kSlice, budget - kMaxBlockOps)));
+            execute(static_cast<int64_t>(std::min<uint64_t>(slice_, budget - kMaxBlockOps)));
         } else {
             execute_single();
         }

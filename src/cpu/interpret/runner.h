@@ -111,8 +111,8 @@ class Runner final : public Vcpu, public NativeHost, private isa::riscv::EngineH
   private:
     static constexpr unsigned kJumpEntries = 4096;
     static constexpr unsigned kFetchEntries = 2048;  // a kernel and its processes run in as many pages
-    // Instructions between two looks at the clock: timers are late by at most this.
-    static constexpr int64_t kSlice = 1 << 14;
+    // Instructions between two looks at the clock: timers are late by at most this. Translated code pays more for it.
+    static constexpr int64_t kSlice = 1 << 14, kNativeSlice = 1 << 16;
 
     struct FetchEntry {
         uint64_t tag = 0;  // page | address space; 0 empty
@@ -267,6 +267,7 @@ class Runner final : public Vcpu, public NativeHost, private isa::riscv::EngineH
     BlockCache blocks_;
     std::unique_ptr<NativeTier> native_;  // null: everything is interpreted
     uint32_t hot_ = 0;
+    int64_t slice_ = kSlice;
     Heat heat_;
     SingleBlock single_{};
 

@@ -16,6 +16,7 @@ void Runner::set_native_tier(std::unique_ptr<NativeTier> tier, uint32_t hot, con
     if (!tlbs.keeps_spaces) spaces_.keep_one();
     supervisor_is_local_ = !tlbs.shares_supervisor;
     hot_ = hot;
+    slice_ = kNativeSlice;
 }
 
 CodePlace Runner::place_in(const FetchEntry& page) const {

@@ -29,6 +29,17 @@ TEST_F(RunnerReturns, ComeBackFromAsDeepAsTheGuestsStackGoes) {
     EXPECT_EQ(x("sp"), kStackEnd);
 }
 
+TEST_F(RunnerReturns, MayNeverComeFromCallsWithoutEnd) {
+    put(kCode, {"addi a0, a0, 1", "jal ra, " + at(kCode)});
+    put(kFunction, {"jal ra, " + at(kFunction)});
+    for (uint64_t began : {kCode, kFunction}) {
+        hart.pc = began;
+        EXPECT_EQ(vcpu->run(2'000'000), ExitReason::kBudget);
+        EXPECT_EQ(x("ra"), began == kCode ? kCode + 8 : kFunction + 4);
+    }
+    EXPECT_EQ(x("a0"), 1'000'000u);
+}
+
 TEST_F(RunnerReturns, GoWhereTheRegisterSays) {
     // The call's own, the one behind it, and by the other link register.
     put(kFunction, {"jalr zero, 4(ra)"});

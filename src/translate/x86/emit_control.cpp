@@ -32,7 +32,6 @@ void Emitter::emit_entry(const Block& block, size_t index) {
     if (is_canonical_) {
         a_.align(asmjit::AlignMode::kCode, kEntryAlignment);
         compiled_.entries[index] = static_cast<uint32_t>(a_.offset());
-        a_.embed(kEntryRoom.data(), kEntryRoom.size());
     } else {
         cold([=, this] {
             compiled_.entries[index] = static_cast<uint32_t>(a_.offset());
@@ -43,8 +42,9 @@ void Emitter::emit_entry(const Block& block, size_t index) {
     }
     a_.bind(labels_[index]);
     Label out = a_.newLabel();
+    if (is_canonical_) a_.long_();  // room for a jump
     a_.sub(gpq(reg::kBudget), imm(block.count()));
-    a_.js(out);
+    a_.jl(out);
     cold([=, this, start = block.start(), count = block.count()] {
         a_.bind(out);
         a_.add(gpq(reg::kBudget), imm(count));
@@ -190,13 +190,19 @@ void Emitter::jump_to_offset(int64_t offset) {
     link_site(static_cast<uint16_t>(offset));
 }
 
+// One instruction that does nothing, of up to three bytes.
+void Emitter::pad(size_t bytes) {
+    constexpr std::array<std::array<uint8_t, 3>, 4> kNothing = {{{}, {0x90}, {0x66, 0x90}, {0x0f, 0x1f, 0x00}}};
+    a_.embed(kNothing[bytes].data(), bytes);
+}
+
 // A jump that is linked once its target has code; until then it goes to the way out behind it.
 void Emitter::link_site(uint16_t target, asmjit::InstId instruction) {
     // The displacement is patched while others may run it, so it does not cross what the host writes at once.
     constexpr size_t kDisplacement = 4;
     const bool is_conditional = instruction != x86::Inst::kIdJmp && instruction != x86::Inst::kIdCall;
     const size_t opcode = is_conditional ? 2 : 1;
-    while ((a_.offset() + opcode) % kDisplacement != 0) a_.nop();
+    pad((0 - a_.offset() - opcode) % kDisplacement);
     Label out = a_.newLabel();
     a_.long_().emit(instruction, out);
     auto at = static_cast<uint32_t>(a_.offset() - kDisplacement);
@@ -220,7 +226,7 @@ void Emitter::leave_page(int64_t offset) {
 // The address is in rax, the mapping canonical.
 void Emitter::jump_to_address(int pc) {
     const Label miss = find_code(pc);
-    a_.jmp(x86::ptr(gpq(reg::kRcx), offsetof(JumpSlot, code), 8));
+    a_.jmp(jump_slot(reg::kRdx, reg::kRcx, offsetof(JumpSlot, code)));
     cold([=, this] {
         a_.bind(miss);
         a_.jmp(native(offsetof(NativeState, exit_lookup)));
@@ -230,7 +236,7 @@ void Emitter::jump_to_address(int pc) {
 void Emitter::call_address(int pc) {
     const Label miss = find_code(pc);
     Label back = a_.newLabel();
-    a_.call(x86::ptr(gpq(reg::kRcx), offsetof(JumpSlot, code), 8));
+    a_.call(jump_slot(reg::kRdx, reg::kRcx, offsetof(JumpSlot, code)));
     a_.bind(back);
     cold([=, this] {
         a_.bind(miss);
@@ -239,12 +245,13 @@ void Emitter::call_address(int pc) {
     });
 }
 
-// rcx becomes the address of the JumpSlot for `pc`, and the page is that of `pc`; where the slot is another one's it
-// goes on at the label.
+// rdx and rcx become the address of the JumpSlot for `pc`, and the page is that of `pc`; where the slot is another
+// one's it goes on at the label.
 asmjit::Label Emitter::find_code(int pc) {
     Label miss = a_.newLabel();
-    find_jump_slot(a_, reg::kRcx, pc, native(offsetof(NativeState, jumps)));
-    a_.cmp(gpq(pc), x86::ptr(gpq(reg::kRcx), offsetof(JumpSlot, pc), 8));
+    a_.mov(gpq(reg::kRdx), native(offsetof(NativeState, jumps)));
+    find_jump_slot(a_, reg::kRcx, pc, host_);
+    a_.cmp(gpq(pc), jump_slot(reg::kRdx, reg::kRcx, offsetof(JumpSlot, pc)));
     a_.jne(miss);
     a_.and_(gpq(pc), imm(-kPageBytes));
     a_.mov(native(offsetof(NativeState, page)), gpq(pc));

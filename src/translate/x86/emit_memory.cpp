@@ -44,13 +44,15 @@ bool Emitter::emit_access(ValueId id, const Node& at) {
 // `slot` becomes the host address minus the guest address of [base + span.offset, + span.bytes). The page is looked up
 // by the last byte, so that what crosses a page is not found. `page` is used up.
 void Emitter::look_up(int base, int slot, int page, const Span& span, const Label& miss) {
-    if (span.offset == 0) {
-        a_.mov(gpq(slot), gpq(base));
+    constexpr int kShift = kPageShift - kEntryShift;
+    a_.lea(gpq(page), x86::ptr(gpq(base), span.offset + static_cast<int32_t>(span.bytes) - 1));
+    const int first = span.offset == 0 ? base : span.bytes == 1 ? page : -1;
+    if (first >= 0 && host_.bmi2) {
+        a_.rorx(gpq(slot), gpq(first), imm(kShift));  // the mask drops what comes in above
     } else {
         a_.lea(gpq(slot), x86::ptr(gpq(base), span.offset));
+        a_.shr(gpq(slot), imm(kShift));
     }
-    a_.lea(gpq(page), x86::ptr(gpq(base), span.offset + static_cast<int32_t>(span.bytes) - 1));
-    a_.shr(gpq(slot), imm(kPageShift - kEntryShift));
     a_.and_(gpq(page), imm(kPageMask));
     a_.and_(gpq(slot), native(offsetof(NativeState, tlb_mask)));
     int32_t tag = span.writes ? layout_.tlb_write_tag : layout_.tlb_read_tag;

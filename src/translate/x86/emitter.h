@@ -29,10 +29,6 @@ struct Compiled {
     std::vector<uint32_t> entries;    // of each block, for who comes with the canonical mapping
 };
 
-// What stands at an entry for the canonical mapping, aligned to 8 bytes: room for a jump, which is written at once. A
-// no-operation.
-inline constexpr std::array<uint8_t, 5> kEntryRoom = {0x0f, 0x1f, 0x44, 0x00, 0x00};
-
 class Emitter {
   public:
     // `host`: what the processor that runs the code has.
@@ -211,6 +207,7 @@ class Emitter {
     void leave_by(const void* const NativeState::*exit, uint32_t at);
     void to_canonical();
     void from_canonical();
+    void pad(size_t bytes);
     void link_site(uint16_t target, asmjit::InstId instruction = asmjit::x86::Inst::kIdJmp);
     const Label* internal(int64_t offset) const;
 

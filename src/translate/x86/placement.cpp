@@ -23,9 +23,10 @@ Placed place(CodeMemory& memory, const Compiled& compiled, bool apart) {
 
 void redirect(uint8_t* writable, const uint8_t* executable, const uint8_t* target) {
     constexpr uint8_t kJump = 0xe9;
+    constexpr size_t kJumpBytes = 5;
     std::array<uint8_t, 8> bytes;
     std::memcpy(bytes.data(), writable, bytes.size());
-    auto distance = static_cast<int32_t>(target - (executable + kEntryRoom.size()));
+    auto distance = static_cast<int32_t>(target - (executable + kJumpBytes));
     bytes[0] = kJump;
     std::memcpy(&bytes[1], &distance, sizeof distance);
     __atomic_store_n(reinterpret_cast<uint64_t*>(writable), std::bit_cast<uint64_t>(bytes), __ATOMIC_RELEASE);

@@ -21,7 +21,8 @@ struct Placed {
 Placed place(CodeMemory& memory, const Compiled& compiled, bool apart = true);
 
 // Makes the entry at `executable` (mapped writable at `writable`) lead to `target`, while others may run it. Entries of
-// code for the canonical mapping only.
+// code for the canonical mapping only: they begin with one instruction that has room for a jump, aligned to the 8 bytes
+// that are written at once.
 void redirect(uint8_t* writable, const uint8_t* executable, const uint8_t* target);
 
 }  // namespace doppel::translate::x86

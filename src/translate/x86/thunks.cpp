@@ -147,9 +147,10 @@ class Maker {
         a_.cmp(x86::rdx, x86::ptr(x86::rcx, offsetof(FarJumpSlot, key), 8));
         a_.jne(miss);
         a_.mov(x86::rdx, x86::ptr(x86::rcx, offsetof(FarJumpSlot, code), 8));
-        find_jump_slot(a_, reg::kRcx, reg::kRax, native(offsetof(NativeState, jumps)));
-        a_.mov(x86::ptr(x86::rcx, offsetof(JumpSlot, pc), 8), x86::rax);
-        a_.mov(x86::ptr(x86::rcx, offsetof(JumpSlot, code), 8), x86::rdx);
+        a_.mov(x86::rdi, native(offsetof(NativeState, jumps)));
+        find_jump_slot(a_, reg::kRcx, reg::kRax, kOldestHost);
+        a_.mov(jump_slot(reg::kRdi, reg::kRcx, offsetof(JumpSlot, pc)), x86::rax);
+        a_.mov(jump_slot(reg::kRdi, reg::kRcx, offsetof(JumpSlot, code)), x86::rdx);
         a_.and_(x86::rax, imm(-4096));
         a_.mov(native(offsetof(NativeState, page)), x86::rax);
         a_.jmp(x86::rdx);
@@ -220,16 +221,18 @@ class Maker {
 
 }  // namespace
 
-void find_jump_slot(x86::Assembler& a, int slot, int pc, const x86::Mem& jumps) {
-    constexpr unsigned kSlotShift = 4, kAlignmentShift = 1;
-    static_assert(sizeof(JumpSlot) == 1 << kSlotShift);
-    constexpr int32_t kSlotMask = (kJumpSlots - 1) << kSlotShift;
-    a.mov(gpd(slot), gpd(pc));
-    a.shr(gpd(slot), imm(kJumpFold));
-    a.xor_(gpd(slot), gpd(pc));
-    a.shl(gpd(slot), imm(kSlotShift - kAlignmentShift));
-    a.and_(gpd(slot), imm(kSlotMask));
-    a.add(gpq(slot), jumps);
+void find_jump_slot(x86::Assembler& a, int index, int pc, const HostFeatures& host) {
+    // A slot for each even address, and its index counts in bytes of the address.
+    static_assert(sizeof(JumpSlot) == 2 << kJumpScaleShift);
+    constexpr int32_t kIndexMask = (kJumpSlots - 1) << 1;
+    if (host.bmi2) {
+        a.rorx(gpd(index), gpd(pc), imm(kJumpFold));
+    } else {
+        a.mov(gpd(index), gpd(pc));
+        a.shr(gpd(index), imm(kJumpFold));
+    }
+    a.xor_(gpd(index), gpd(pc));
+    a.and_(gpd(index), imm(kIndexMask));
 }
 
 Thunks make_thunks(const Layout& layout) {

@@ -6,15 +6,22 @@
 #include <cstdint>
 #include <vector>
 
+#include "translate/x86/host.h"
 #include "translate/x86/native_state.h"
+#include "translate/x86/registers.h"
 
 namespace doppel::translate::x86 {
 
 // Runs `code` with the state register as given; returns why it stopped.
 using EnterFunction = uint32_t (*)(void* state, const void* code);
 
-// `slot` becomes the address of the JumpSlot of the address in `pc`; `jumps` holds that of the first.
-void find_jump_slot(asmjit::x86::Assembler& a, int slot, int pc, const asmjit::x86::Mem& jumps);
+// `index` becomes what jump_slot() takes, of the address in `pc`.
+void find_jump_slot(asmjit::x86::Assembler& a, int index, int pc, const HostFeatures& host);
+inline constexpr unsigned kJumpScaleShift = 3;
+// `field` of a JumpSlot; `jumps` holds the address of the first.
+inline asmjit::x86::Mem jump_slot(int jumps, int index, size_t field) {
+    return asmjit::x86::ptr(gpq(jumps), gpq(index), kJumpScaleShift, static_cast<int32_t>(field), 8);
+}
 
 // Offsets of each into `code`. The exits for the budget, a link and the interpreter are called, with a note: position,
 // and for a link where the displacement is, relative to the note. The one for a lookup has the target in rax.
