@@ -89,7 +89,7 @@ class CheckTier final : public interpret::NativeTier, private interpret::NativeH
     void drop_code_writes() override;
     // What they change cannot be put back: the interpreter executes them.
     std::optional<isa::riscv::SystemContext> begin_system(uint64_t, int64_t) override { return std::nullopt; }
-    bool may_go_on(const interpret::SoftTlb&) const override { return false; }
+    interpret::SoftTlb* goes_on_with() override { return nullptr; }
     bool undoes() const override { return true; }
     std::optional<CodePlace> place() override { return host_.place(); }
     interpret::Interpreted interpret(uint64_t count, interpret::SoftTlb& tlb) override {

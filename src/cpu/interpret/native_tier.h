@@ -39,8 +39,9 @@ class NativeHost {
     // What a function of system.h wants, for the instruction at `pc`, before which `left` instructions of the budget
     // are; hart.pc means nothing afterwards. nullopt: it is not for translated code.
     virtual std::optional<isa::riscv::SystemContext> begin_system(uint64_t pc, int64_t left) = 0;
-    // Whether translated code that uses `tlb` may go on after that, if the tier itself knows nothing against it.
-    virtual bool may_go_on(const SoftTlb& tlb) const = 0;
+    // The soft TLB with which translated code goes on after that, if the tier itself knows nothing against it; nullptr:
+    // it must not. Another one than before where supervisors reach user pages (SUM), for a copy from or to them.
+    virtual SoftTlb* goes_on_with() = 0;
 
     // Whether an instruction that translated code leaves to the interpreter must have done nothing of its own, where it
     // may have begun otherwise (vstart).

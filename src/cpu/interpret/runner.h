@@ -127,7 +127,7 @@ class Runner final : public Vcpu, public NativeHost, private isa::riscv::EngineH
     bool fill(uint64_t va, unsigned bytes, bool writes) override;
     void drop_code_writes() override;
     std::optional<isa::riscv::SystemContext> begin_system(uint64_t pc, int64_t left) override;
-    bool may_go_on(const SoftTlb& tlb) const override { return &tlb == data_tlb_ && !must_leave(); }
+    SoftTlb* goes_on_with() override { return must_leave() ? nullptr : data_tlb_; }
     bool undoes() const override { return false; }
     std::optional<CodePlace> place() override;
     Interpreted interpret(uint64_t count, SoftTlb& tlb) override;

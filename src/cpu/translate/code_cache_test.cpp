@@ -77,7 +77,7 @@ struct NoHost final : interpret::NativeHost {
     bool fill(uint64_t, unsigned, bool) override { return false; }
     void drop_code_writes() override {}
     std::optional<isa::riscv::SystemContext> begin_system(uint64_t, int64_t) override { return std::nullopt; }
-    bool may_go_on(const interpret::SoftTlb&) const override { return false; }
+    interpret::SoftTlb* goes_on_with() override { return nullptr; }
     bool undoes() const override { return false; }
     std::optional<interpret::CodePlace> place() override { return std::nullopt; }
     interpret::Interpreted interpret(uint64_t, interpret::SoftTlb&) override { return {}; }

@@ -319,7 +319,9 @@ uint64_t Tier::execute(SystemFunction function, const uint64_t* arguments) {
     // What does not go on behind the instruction has done nothing yet.
     if (result.outcome != isa::riscv::SystemResult::Outcome::kNext) return 0;
     state_.refused = 0;
-    state_.leaves = changed_ || !host_.may_go_on(*tlb_) ? 1 : 0;
+    interpret::SoftTlb* tlb = host_.goes_on_with();
+    state_.leaves = changed_ || tlb == nullptr ? 1 : 0;
+    if (tlb != nullptr) show_tlb(*tlb);
     return result.value;
 }
 
