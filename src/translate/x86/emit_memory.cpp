@@ -111,7 +111,7 @@ int Emitter::addend_of(ValueId id, int base) {
     if (std::exchange(window.open, true)) return gpr(id);
     Span span{window.first, static_cast<uint32_t>(window.end - window.first), window.writes};
     int slot = temporary(), page = temporary();
-    Label miss = a_.newLabel(), found = a_.newLabel();
+    Label miss = a_.newLabel(), found = a_.newLabel(), none = a_.newLabel();
     look_up(base, slot, page, span, miss);
     a_.bind(found);
     Miss asks = present_miss();
@@ -119,17 +119,41 @@ int Emitter::addend_of(ValueId id, int base) {
     cold([=, this] {
         a_.bind(miss);
         call_fill(base, slot, span, asks);
-        a_.jmp(found);
+        a_.test(gpq(slot), gpq(slot));
+        a_.jnz(found);
+        a_.jmp(none);
     });
+    begin_series(id, none);
     unlock(page);
     places_[id].gpr = static_cast<int8_t>(slot);
     owner_[static_cast<size_t>(slot)] = id;
     return slot;
 }
 
+// What follows may be its accesses; without the window it goes on at `begin`.
+void Emitter::begin_series(ValueId window, const Label& begin) {
+    series_ = std::make_shared<Series>(Series{begin, a_.newLabel(), {}});
+    a_.bind(series_->end);  // until there is an access
+    series_window_ = window;
+    series_at_ = a_.offset();
+    series_labels_ = holder_.labelCount();
+    cold([this, series = series_] {
+        a_.bind(series->begin);
+        for (const Series::Step& step : series->steps) {
+            a_.embed(holder_.textSection()->buffer().data() + step.from, step.to - step.from);
+            step.alone();
+        }
+        a_.jmp(series->end);
+    });
+}
+
+bool Emitter::in_series(ValueId window) const {
+    return series_ != nullptr && series_window_ == window && series_labels_ == holder_.labelCount();
+}
+
 Emitter::Windowed Emitter::use_window(const Node& at, ValueId window) {
     int base = gpr(at.a);
-    Windowed by{base, addend_of(window, base), places_[window].uses == 1};
+    Windowed by{base, addend_of(window, base), window, places_[window].uses == 1};
     release(at.a);
     release(window);
     return by;
@@ -138,25 +162,35 @@ Emitter::Windowed Emitter::use_window(const Node& at, ValueId window) {
 // An access by a window, or by itself where the window is none. `access` emits it, for both; `in_use` are the registers
 // that it reads besides the address's.
 void Emitter::access_by_window(const Node& at, const Windowed& by, uint32_t in_use, const Access& access) {
-    auto [base, addend, last] = by;
+    if (!in_series(by.window)) {
+        Label none = a_.newLabel();
+        a_.test(gpq(by.addend), gpq(by.addend));
+        a_.jz(none);
+        begin_series(by.window, none);
+    }
+    const size_t before = series_at_, here = a_.offset();
+    access(by.base, by.addend);
     Span span{static_cast<int32_t>(at.imm), at.extra / 8u, at.operation == Operation::kStore};
-    Label alone = a_.newLabel(), done = a_.newLabel();
-    a_.test(gpq(addend), gpq(addend));
-    a_.jz(alone);
-    access(base, addend);
-    a_.bind(done);
-    uint32_t free = kTemporaries & ~(in_use | bit(base) | bit(addend));
-    int page = std::countr_zero(free);
-    cold([=, this, base = base, addend = addend, last = last, asks = present_miss()] {
-        Label miss = a_.newLabel(), found = a_.newLabel();
-        a_.bind(alone);
-        a_.mov(native(offsetof(NativeState, saved)), gpq(page));
-        look_up(base, addend, page, span, miss);
-        a_.bind(found);
-        a_.mov(gpq(page), native(offsetof(NativeState, saved)));
-        access(base, addend);
-        if (!last) a_.mov(gpd(addend), imm(0));
-        a_.jmp(done);
+    const int page = std::countr_zero(kTemporaries & ~(in_use | bit(by.base) | bit(by.addend)));
+    series_->steps.push_back({before, here, [=, this, asks = present_miss()] {
+                                  access_alone(by, span, asks, page);
+                                  access(by.base, by.addend);
+                                  if (!by.last) a_.mov(gpd(by.addend), imm(0));
+                              }});
+    series_->end = a_.newLabel();
+    a_.bind(series_->end);
+    series_at_ = a_.offset();
+    series_labels_ = holder_.labelCount();
+}
+
+// The addend of this access alone; `page` keeps what it holds.
+void Emitter::access_alone(const Windowed& by, const Span& span, const Miss& asks, int page) {
+    Label miss = a_.newLabel(), found = a_.newLabel();
+    a_.mov(native(offsetof(NativeState, saved)), gpq(page));
+    look_up(by.base, by.addend, page, span, miss);
+    a_.bind(found);
+    a_.mov(gpq(page), native(offsetof(NativeState, saved)));
+    cold([=, this, base = by.base, addend = by.addend] {
         a_.bind(miss);
         call_fill(base, addend, span, asks);
         a_.long_().jmp(found);

@@ -116,6 +116,7 @@ void Emitter::compile_block(size_t index) {
     block_index_ = index;
     prepare(*block_);
     current_ = {}, owner_ = {}, xmm_owner_ = {};
+    series_.reset();
     spills_used_ = 0;
     guest_ = 0;
     emit_entry(*block_, index);

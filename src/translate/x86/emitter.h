@@ -8,6 +8,7 @@
 
 #include <array>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <span>
 #include <vector>
@@ -162,10 +163,24 @@ class Emitter {
     using Access = std::function<void(int base, int addend)>;
     struct Windowed {
         int base, addend;
+        ValueId window;
         bool last;  // access of the window
     };
+    // Accesses by a window with nothing between them that jumps: without the window, all of them are executed one by
+    // one at another place, with what lies between them copied there.
+    struct Series {
+        struct Step {
+            size_t from, to;  // of the code before it
+            std::function<void()> alone;
+        };
+        Label begin, end;
+        std::vector<Step> steps;
+    };
+    void begin_series(ValueId window, const Label& begin);
+    bool in_series(ValueId window) const;
     Windowed use_window(const Node& node, ValueId window);
     void access_by_window(const Node& node, const Windowed& by, uint32_t in_use, const Access& access);
+    void access_alone(const Windowed& by, const Span& span, const Miss& miss, int page);
     bool is_float_load(ValueId id, const Node& node) const;
     void load_from(const Node& node, const Mem& from, int to, bool floating);
     void store_constant(const Mem& to, int64_t constant);
@@ -233,10 +248,14 @@ class Emitter {
     const Block* block_ = nullptr;
     size_t block_index_ = 0;
     std::vector<ValueId> roots_;
-    std::vector<Place> places_;          // of the block's values, then of its windows
-    std::vector<uint16_t> uses_;         // of each operand of each node, four a node: the same value's next use
-    std::vector<Window> windows_;        // values behind those of the nodes
-    std::vector<ValueId> window_of_;     // of each access; 0: it is checked alone
+    std::vector<Place> places_;       // of the block's values, then of its windows
+    std::vector<uint16_t> uses_;      // of each operand of each node, four a node: the same value's next use
+    std::vector<Window> windows_;     // values behind those of the nodes
+    std::vector<ValueId> window_of_;  // of each access; 0: it is checked alone
+    std::shared_ptr<Series> series_;  // of series_window_, while no label was added and the block is the same
+    ValueId series_window_ = 0;
+    uint32_t series_labels_ = 0;
+    size_t series_at_ = 0;               // where code begins that it has no step for
     size_t present_ = 0;                 // the node that is being emitted
     std::array<ValueId, 64> current_{};  // what each home holds, as far as known
     std::array<ValueId, 16> owner_{};
