@@ -277,6 +277,8 @@ bool CfiFlash::possible(const Registers& r) const {
         if (read_only_ && (lock & kLockedDownBit) == 0) return false;
     }
     const bool filling = r.expected == Expected::kData, full = r.expected == Expected::kProgramConfirm;
+    const bool begun = r.expected != Expected::kCommand && !r.buffer_started;
+    if (begun && r.target % kBlockSize != 0) return false;
     if (!filling && !full) return r.buffer.empty() && r.remaining == 0 && !r.buffer_started;
     const uint64_t words = r.buffer.size() / kBusBytes;
     if (words == 0 || words > kBufferWords || r.buffer.size() % kBusBytes != 0) return false;

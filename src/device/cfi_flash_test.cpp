@@ -267,5 +267,20 @@ TEST_F(CfiFlashTest, SurvivesSaveAndRestoreAmidABuffer) {
     EXPECT_FALSE(restore(smaller, saved(flash_)));
 }
 
+// A command names its block; what follows counts from there.
+TEST_F(CfiFlashTest, RefusesAStateWhoseCommandBeganAmidABlock) {
+    constexpr uint64_t kModeStatus = 1, kExpectsCount = 2, kReadyStatus = 0x80;
+    const auto state_with = [&](uint64_t target) {
+        StateWriter writer;
+        writer.field(1, kModeStatus), writer.field(2, kExpectsCount), writer.field(3, kReadyStatus);
+        writer.field(4, target), writer.field(5, 0u), writer.field(6, 0u);
+        writer.field(7, std::vector<uint8_t>{});
+        writer.field(8, std::vector<uint8_t>(region_.size / kBlock));
+        return writer.finish();
+    };
+    EXPECT_TRUE(restore(flash_, state_with(kBlock)));
+    for (uint64_t target : {uint64_t{3}, kBlock + 4}) EXPECT_FALSE(restore(flash_, state_with(target))) << target;
+}
+
 }  // namespace
 }  // namespace doppel::device
