@@ -1,6 +1,7 @@
-// Unix stream sockets that have a path.
+// Unix sockets that have a path.
 #pragma once
 
+#include <sys/socket.h>
 #include <sys/un.h>
 
 #include <filesystem>
@@ -20,6 +21,7 @@ sockaddr_un unix_socket_address(const std::filesystem::path& path);
 // A socket at `path` that listens, non-blocking, which only its owner may connect to (mode 0600). One of that name that
 // nobody listens on any more, as a killed process leaves it, is replaced; anything else there is an error. `purpose`
 // names the step in errors: "open console". Removing the file in the end is the caller's.
-Result<UniqueFd> listen_on_unix_socket(const std::filesystem::path& path, std::string_view purpose);
+Result<UniqueFd> listen_on_unix_socket(const std::filesystem::path& path, std::string_view purpose,
+                                       int kind = SOCK_STREAM);
 
 }  // namespace doppel

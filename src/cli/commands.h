@@ -9,6 +9,7 @@ namespace doppel::cli {
 Result<int> run_run(const Arguments& arguments);
 Result<int> run_image(const Arguments& arguments);
 Result<int> run_disk(const Arguments& arguments);
+Result<int> run_network(const Arguments& arguments);
 Result<int> run_cache(const Arguments& arguments);
 Result<int> run_doctor(const Arguments& arguments);
 Result<int> run_completion(const Arguments& arguments);

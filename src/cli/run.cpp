@@ -63,6 +63,10 @@ Result<int> run_image(const Arguments& arguments) {
     return fail(become("doppel-image", arguments.operands()));
 }
 
+Result<int> run_network(const Arguments& arguments) {
+    return fail(become("doppel-network", arguments.operands()));
+}
+
 Result<int> run_disk(const Arguments& arguments) {
     return fail(become("doppel-disk", arguments.operands()));
 }

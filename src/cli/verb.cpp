@@ -48,8 +48,9 @@ constexpr std::array kRunOptions{
     Option{"--share", 0, "DIR[:GUESTDIR][,ro][,snapshot]",
            "share a directory, or a copy-on-write view of it; tiny mounts it at GUESTDIR, and / is a kernel's root",
            State::kBuilt, true},
-    Option{"--net", 0, "user[,restrict]|none", "a card behind the user's own sockets; restrict: nothing outside (none)",
-           State::kBuilt, true},
+    Option{"--net", 0, "user[,restrict]|switch:NAME[,...]|none",
+           "a card behind the user's own sockets, or on a network by name (doppel help network) (none)", State::kBuilt,
+           true},
     Option{"--publish", 0, "[ADDR:]HOST:GUEST[/udp]", "a port of the host that leads to the guest's", State::kBuilt,
            true},
     Option{"--console", 0, "stdio|file:FILE|pty|socket:FILE|none", "where the console goes (stdio)"},
@@ -115,6 +116,14 @@ constexpr std::array kDiskVerbs{
          .operand_is_file = true},
     Verb{.name = "map", .summary = "show where a disk's data lies", .state = State::kBuilt, .operand_is_file = true},
     Verb{.name = "serve"},
+};
+
+constexpr std::array kNetworkVerbs{
+    Verb{.name = "create", .summary = "make a network that stays until it is removed", .state = State::kBuilt},
+    Verb{.name = "ls", .summary = "list the networks", .state = State::kBuilt},
+    Verb{.name = "rm", .summary = "end networks, and forget them", .state = State::kBuilt},
+    Verb{.name = "show", .summary = "show a network and its members", .state = State::kBuilt},
+    Verb{.name = "capture", .summary = "write its frames as pcapng", .state = State::kBuilt},
 };
 
 constexpr std::array kVerbs{
@@ -407,7 +416,14 @@ constexpr std::array kVerbs{
          .example = "doppel autostart dev",
          .program = kInstanceProgram},
     Verb{.name = "volume"},
-    Verb{.name = "network"},
+    Verb{.name = "network",
+         .summary = "make, list, remove, show and watch networks",
+         .state = State::kBuilt,
+         .operands = Operands::kPassed,
+         .operand_help = "VERB [options] [NAME]",
+         .verbs = kNetworkVerbs,
+         .example = "doppel network create lab",
+         .run = run_network},
     Verb{.name = "store"},
     Verb{.name = "host"},
     Verb{.name = "oci"},

@@ -8,8 +8,7 @@
 
 namespace doppel::instance {
 
-// $DOPPEL_STATE, else $XDG_STATE_HOME/doppel, else ~/.local/state/doppel; what runs has its sockets in
-// $XDG_RUNTIME_DIR/doppel, where that exists and no other state was chosen, else below the state folder.
+// base/user_folders.h
 class StateFolder {
   public:
     // Makes nothing.

@@ -293,7 +293,7 @@ Result<> Machine::confine_calls() const {
                                        .shares = !specification_.shares.empty(),
                                        .shared_changes = shares_->changes(),
                                        .shared_owners = geteuid() == 0,
-                                       .link = !network_ports_.empty()}));
+                                       .link = !plugs_.empty()}));
     if (!missing.empty()) log_warning("sandbox: {}", missing);
     return {};
 }

@@ -33,6 +33,7 @@
 #include "machine/translation_store.h"
 #include "machine/vsock_host.h"
 #include "memory/guest_memory.h"
+#include "network/mac_address.h"
 #include "network/port.h"
 
 namespace doppel::device::virtio::balloon {
@@ -140,7 +141,12 @@ class Machine final : private control::Target {
     std::unique_ptr<EventLoop> loop_;
     std::unique_ptr<Disks> disks_;      // null: none
     std::unique_ptr<VsockHost> vsock_;  // null: no vsock
-    std::vector<std::unique_ptr<network::Port>> network_ports_;
+    // A card each.
+    struct Plug {
+        std::unique_ptr<network::Port> port;
+        network::MacAddress mac;
+    };
+    std::vector<Plug> plugs_;
     std::unique_ptr<device::Timebase> timebase_;
     UniqueFd signals_;
     std::unique_ptr<Console> console_;

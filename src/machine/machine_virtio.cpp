@@ -9,7 +9,9 @@
 #include "device/virtio/rng/device.h"
 #include "device/virtio/vsock/device.h"
 #include "machine/machine.h"
+#include "machine/switch_network.h"
 #include "machine/user_network.h"
+#include "network/mac_address.h"
 #include "network/port.h"
 
 namespace doppel::machine {
@@ -20,9 +22,11 @@ namespace {
 constexpr unsigned kAgentPort = 1;
 constexpr const char* kAgentPortName = "org.doppel.agent";
 
-// Locally administered, of one card.
-device::virtio::net::MacAddress card_address() {
-    device::virtio::net::MacAddress address{};
+// Locally administered, of one card; a member of a switch that has a name has the same one each time.
+network::MacAddress card_address(const NetChoice& choice) {
+    if (choice.port.mac) return *choice.port.mac;
+    if (!choice.port.name.empty()) return network::mac_for(choice.name + "/" + choice.port.name);
+    network::MacAddress address{};
     (void)!host_entropy(address);
     address[0] = static_cast<uint8_t>((address[0] & 0xfc) | 2);
     return address;
@@ -46,9 +50,9 @@ Result<std::vector<riscv64::VirtioSlot>> Machine::make_virtio_devices() {
         devices.push_back(
             {slot::kVsock, std::make_unique<virtio::vsock::VsockDevice>(specification_.vsock.cid, *vsock_)});
     }
-    for (unsigned i = 0; i < network_ports_.size(); i++) {
-        auto card = std::make_unique<virtio::net::NetDevice>(
-            virtio::net::NetOptions{card_address(), network::kLargeMtu}, *network_ports_[i]);
+    for (unsigned i = 0; i < plugs_.size(); i++) {
+        auto card = std::make_unique<virtio::net::NetDevice>(virtio::net::NetOptions{plugs_[i].mac, network::kLargeMtu},
+                                                             *plugs_[i].port);
         network_cards_.push_back(card.get());
         devices.push_back({slot::kNetwork + i, std::move(card)});
     }
@@ -95,8 +99,20 @@ Result<> Machine::close_disks() {
 Result<> Machine::open_networks() {
     for (size_t i = 0; i < specification_.networks.size(); i++) {
         const auto forwards = i == 0 ? specification_.forwards : std::vector<network::Forward>();
-        DOPPEL_TRY(auto port, start_user_network(*loop_, specification_.networks[i], forwards));
-        network_ports_.push_back(std::move(port));
+        NetChoice choice = specification_.networks[i];
+        if (choice.port.name.empty()) choice.port.name = network::lan::label_of(specification_.name);
+        Plug plug{nullptr, card_address(choice)};
+        switch (choice.kind) {
+            case NetKind::kUser: {
+                DOPPEL_TRY(plug.port, start_user_network(*loop_, choice, forwards));
+                break;
+            }
+            case NetKind::kSwitch: {
+                DOPPEL_TRY(plug.port, join_switch(*loop_, choice, plug.mac, forwards));
+                break;
+            }
+        }
+        plugs_.push_back(std::move(plug));
     }
     return {};
 }

@@ -1,14 +1,16 @@
 // doppel-nat: the network `user` of one machine, in a process of its own: what has sockets of the host sees no guest
-// memory. Started by the machine: `doppel-nat LINK-FD [--restrict] [FORWARD...]`.
+// memory. Started by the machine: `doppel-nat LINK-FD [--restrict] [FORWARD...]`, or by a switch with
+// `--control FD --subnet ADDRESS PREFIX6` besides.
 //
 // The first message on the link is empty when the ports are taken, or else what failed, subject, why and cure, each
 // ended by a NUL.
+#include <arpa/inet.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/prctl.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
+#include <array>
 #include <charconv>
 #include <cstdlib>
 #include <string_view>
@@ -16,6 +18,7 @@
 
 #include "base/log.h"
 #include "machine/sandbox/sandbox.h"
+#include "network/link/process.h"
 #include "network/user/nat.h"
 
 namespace {
@@ -42,17 +45,11 @@ void confine() {
     if (!calls) log_warning("network: {}", calls.error().message());
 }
 
-void say(int link, std::string_view text) {
-    (void)!send(link, text.data(), text.size(), MSG_NOSIGNAL);
-}
-
-std::string packed(const Error& error) {
-    std::string text;
-    for (const std::string* part : {&error.failed, &error.subject, &error.why, &error.cure}) {
-        text += *part;
-        text += '\0';
-    }
-    return text;
+// -1: it is none.
+int descriptor_from(std::string_view text) {
+    int number = -1;
+    std::from_chars(text.data(), text.data() + text.size(), number);
+    return number >= 0 && fcntl(number, F_GETFD) >= 0 ? number : -1;
 }
 
 }  // namespace
@@ -61,15 +58,20 @@ int main(int argc, char** argv) {
     signal(SIGPIPE, SIG_IGN);
     setsid();  // Ctrl-C is the guest's
     network::user::NatOptions options;
-    int link = -1;
-    if (argc > 1) {
-        const std::string_view number(argv[1]);
-        std::from_chars(number.data(), number.data() + number.size(), link);
-    }
-    bool usable = link >= 0 && fcntl(link, F_GETFD) >= 0;
+    const int link = argc > 1 ? descriptor_from(argv[1]) : -1;
+    UniqueFd control;
+    bool usable = link >= 0;
     for (int i = 2; i < argc; i++) {
         if (std::string_view(argv[i]) == "--restrict") {
             options.restricted = true;
+        } else if (std::string_view(argv[i]) == "--control" && i + 1 < argc) {
+            control.reset(descriptor_from(argv[++i]));
+            usable = usable && control && fcntl(control.get(), F_SETFD, FD_CLOEXEC) == 0;
+        } else if (std::string_view(argv[i]) == "--subnet" && i + 2 < argc) {
+            std::array<uint8_t, 4> address{};
+            usable = usable && inet_pton(AF_INET, argv[++i], address.data()) == 1;
+            options.subnet = {address[0], address[1], address[2]};
+            options.prefix6 = argv[++i];
         } else if (const auto forward = network::forward_from(argv[i])) {
             options.forwards.push_back(*forward);
         } else {
@@ -82,11 +84,14 @@ int main(int argc, char** argv) {
     }
     const UniqueFd own(link);
     fcntl(link, F_SETFD, FD_CLOEXEC);
-    const auto served = network::user::run_nat(options, UniqueFd(fcntl(link, F_DUPFD_CLOEXEC, 0)), [link] {
-        confine();
-        say(link, std::string_view("", 1));
-    });
+    const auto served = network::user::run_nat(
+        options, UniqueFd(fcntl(link, F_DUPFD_CLOEXEC, 0)),
+        [link] {
+            confine();
+            network::link::tell_ready(link);
+        },
+        std::move(control));
     if (served) return 0;
-    say(link, packed(served.error()));
+    network::link::tell_failed(link, served.error());
     return 1;
 }

@@ -91,6 +91,10 @@ constexpr std::array kSocketCalls{
 constexpr std::array kSocketFamilies{AF_INET, AF_INET6};
 constexpr std::array kSocketRequests{FIONREAD, FIONBIO};
 
+// A switch's: memory for a member, which nobody can cut short, and its socket.
+constexpr std::array kMemberCalls{SCMP_SYS(memfd_create), SCMP_SYS(ftruncate), SCMP_SYS(accept4), SCMP_SYS(setsockopt)};
+constexpr std::array kMemberCommands{F_ADD_SEALS, F_DUPFD_CLOEXEC};
+
 struct Release {
     void operator()(scmp_filter_ctx filter) const { seccomp_release(filter); }
 };
@@ -183,6 +187,10 @@ void add_rules(Filter& filter, const Permissions& permissions) {
     if (permissions.link) {
         filter.allow(SCMP_SYS(sendmsg));
         filter.allow(SCMP_SYS(recvfrom), {equals(4, 0)});
+    }
+    if (permissions.members) {
+        for (int call : kMemberCalls) filter.allow(call);
+        for (int command : kMemberCommands) filter.allow(SCMP_SYS(fcntl), {equals(1, static_cast<uint64_t>(command))});
     }
     if (permissions.sockets) allow_sockets(filter);
     if (permissions.files) {

@@ -7,20 +7,23 @@
 
 #include "base/result.h"
 #include "network/forward.h"
+#include "network/lan/port_options.h"
 
 namespace doppel::machine {
 
-enum class NetKind { kUser };
+enum class NetKind { kUser, kSwitch };
 
 struct NetChoice {
     NetKind kind = NetKind::kUser;
-    bool restricted = false;  // nothing outside is reached
+    bool restricted = false;         // of kUser: nothing outside is reached
+    std::string name;                // of kSwitch: the network's
+    network::lan::PortOptions port;  // of kSwitch
     bool operator==(const NetChoice&) const = default;
 };
 inline constexpr size_t kMaxNets = 4;
 inline constexpr size_t kMaxForwards = 64;
 
-// user[,restrict]. Errors are of kind usage and name --net.
+// user[,restrict], switch:NAME[,...] (network/lan/port_options.h). Errors are of kind usage and name --net.
 Result<NetChoice> net_from(std::string_view text);
 std::string text_of(const NetChoice& net);
 // One --publish option: [ADDR:]HOST:GUEST[/udp]. Errors are of kind usage and name it.

@@ -8,11 +8,15 @@ namespace {
 TEST(NetChoice, IsReadAsItIsWritten) {
     EXPECT_EQ(*net_from("user"), NetChoice{});
     EXPECT_EQ(*net_from("user,restrict"), (NetChoice{NetKind::kUser, true}));
-    for (const char* text : {"user", "user,restrict"}) EXPECT_EQ(text_of(*net_from(text)), text);
+    EXPECT_EQ(net_from("switch:lab,vlan=7,pin")->name, "lab");
+    EXPECT_TRUE(net_from("switch:lab,vlan=7,pin")->port.pinned);
+    for (const char* text : {"user", "user,restrict", "switch:lab", "switch:lab-2,vlan=7,name=web,pin"})
+        EXPECT_EQ(text_of(*net_from(text)), text);
 }
 
 TEST(NetChoice, IsNothingElse) {
-    for (const char* text : {"", "users", "User", "user,", ",restrict", "user,restrict,restrict", "restrict", "none"}) {
+    for (const char* text : {"", "users", "User", "user,", ",restrict", "user,restrict,restrict", "restrict", "none",
+                             "switch:", "switch", "switch:Lab", "switch:lab,", "switch:lab,restrict", "switch:a.b"}) {
         const auto net = net_from(text);
         ASSERT_FALSE(net.has_value()) << text;
         EXPECT_EQ(net.error().kind, ErrorKind::kUsage);

@@ -17,12 +17,13 @@
 #include "base/clock.h"
 #include "network/checksum.h"
 #include "network/link/message.h"
+#include "network/link/process.h"
 
 namespace doppel::network::user {
 
 namespace {
 
-constexpr const char* kPrefix6 = "fd00:646f:7070:656c::";
+constexpr uint8_t kGateway = 2, kNameServer = 3, kGuest = 15;  // in the subnet
 constexpr uint8_t kPrefix6Bits = 64;
 constexpr size_t kQueueLimit = 8 << 20;  // bytes for the guest; sockets wait while there are more
 constexpr int kBatch = 64;               // frames of the guest before sockets have their turn
@@ -42,57 +43,29 @@ in6_addr ipv6(const std::string& text) {
 
 class Nat {
   public:
-    Nat(const NatOptions& options, UniqueFd link) : link_(std::move(link)), buffer_(link::kMaxMessage) {
+    Nat(const NatOptions& options, UniqueFd link, UniqueFd control)
+        : subnet_(options.subnet), link_(std::move(link)), control_(std::move(control)), buffer_(link::kMaxMessage) {
         SlirpConfig config{};
         config.version = 4;
         config.restricted = options.restricted ? 1 : 0;
         config.in_enabled = true;
-        config.vnetwork = ipv4("10.0.2.0");
+        config.vnetwork = in_subnet(0);
         config.vnetmask = ipv4("255.255.255.0");
-        config.vhost = ipv4(kGatewayAddress);
-        config.vdhcp_start = ipv4(kGuestAddress);
-        config.vnameserver = ipv4(kNameServerAddress);
+        config.vhost = in_subnet(kGateway);
+        config.vdhcp_start = in_subnet(kGuest);
+        config.vnameserver = in_subnet(kNameServer);
         config.in6_enabled = true;
-        config.vprefix_addr6 = ipv6(kPrefix6);
+        config.vprefix_addr6 = ipv6(options.prefix6);
         config.vprefix_len = kPrefix6Bits;
-        config.vhost6 = ipv6(std::string(kPrefix6) + "2");
-        config.vnameserver6 = ipv6(std::string(kPrefix6) + "3");
+        config.vhost6 = ipv6(options.prefix6 + "2");
+        config.vnameserver6 = ipv6(options.prefix6 + "3");
         config.vhostname = "doppel";
         config.if_mtu = kLargeMtu;
         config.if_mru = kLargeMtu;
         slirp_.reset(slirp_new(&config, &callbacks(), this));
     }
 
-    Result<> add(const Forward& forward) {
-        sockaddr_storage host{};
-        socklen_t length = 0;
-        const bool is_ipv6 = forward.address.find(':') != std::string::npos;
-        if (is_ipv6) {
-            auto& address = reinterpret_cast<sockaddr_in6&>(host);
-            address = {
-                .sin6_family = AF_INET6, .sin6_port = htons(forward.host_port), .sin6_addr = ipv6(forward.address)};
-            length = sizeof address;
-        } else {
-            auto& address = reinterpret_cast<sockaddr_in&>(host);
-            address.sin_family = AF_INET;
-            address.sin_port = htons(forward.host_port);
-            address.sin_addr = forward.address.empty() ? in_addr{INADDR_ANY} : ipv4(forward.address.c_str());
-            length = sizeof address;
-        }
-        sockaddr_in guest{};
-        guest.sin_family = AF_INET;
-        guest.sin_port = htons(forward.guest_port);
-        guest.sin_addr = ipv4(kGuestAddress);
-        errno = 0;
-        if (slirp_add_hostxfwd(slirp_.get(), reinterpret_cast<const sockaddr*>(&host), length,
-                               reinterpret_cast<const sockaddr*>(&guest), sizeof guest,
-                               forward.udp ? SLIRP_HOSTFWD_UDP : 0) == 0) {
-            return {};
-        }
-        Error error = Error::system("publish a port", text_of(forward), errno != 0 ? errno : EADDRNOTAVAIL);
-        error.cure = "choose another port of the host";
-        return fail(std::move(error));
-    }
+    Result<> add(const Forward& forward) { return add(forward, in_subnet(kGuest)); }
 
     bool made() const { return slirp_ != nullptr; }
     void run() {
@@ -109,6 +82,75 @@ class Nat {
     struct CleanUp {
         void operator()(Slirp* slirp) const { slirp_cleanup(slirp); }
     };
+
+    struct HostAddress {
+        sockaddr_storage address{};
+        socklen_t length = 0;
+        const sockaddr* get() const { return reinterpret_cast<const sockaddr*>(&address); }
+    };
+    static HostAddress host_address(const Forward& forward) {
+        HostAddress host;
+        if (forward.address.find(':') != std::string::npos) {
+            auto& address = reinterpret_cast<sockaddr_in6&>(host.address);
+            address = {
+                .sin6_family = AF_INET6, .sin6_port = htons(forward.host_port), .sin6_addr = ipv6(forward.address)};
+            host.length = sizeof address;
+        } else {
+            auto& address = reinterpret_cast<sockaddr_in&>(host.address);
+            address.sin_family = AF_INET;
+            address.sin_port = htons(forward.host_port);
+            address.sin_addr = forward.address.empty() ? in_addr{INADDR_ANY} : ipv4(forward.address.c_str());
+            host.length = sizeof address;
+        }
+        return host;
+    }
+    Result<> add(const Forward& forward, in_addr to) {
+        const HostAddress host = host_address(forward);
+        sockaddr_in guest{};
+        guest.sin_family = AF_INET;
+        guest.sin_port = htons(forward.guest_port);
+        guest.sin_addr = to;
+        errno = 0;
+        if (slirp_add_hostxfwd(slirp_.get(), host.get(), host.length, reinterpret_cast<const sockaddr*>(&guest),
+                               sizeof guest, forward.udp ? SLIRP_HOSTFWD_UDP : 0) == 0) {
+            return {};
+        }
+        Error error = Error::system("publish a port", text_of(forward), errno != 0 ? errno : EADDRNOTAVAIL);
+        error.cure = "choose another port of the host";
+        return fail(std::move(error));
+    }
+    in_addr in_subnet(uint8_t number) const {
+        return {htonl(uint32_t{subnet_[0]} << 24 | uint32_t{subnet_[1]} << 16 | uint32_t{subnet_[2]} << 8 | number)};
+    }
+
+    // One request; without another end there are no more.
+    void take_request() {
+        std::array<char, 256> text{};
+        const ssize_t got = recv(control_.get(), text.data(), text.size() - 1, MSG_DONTWAIT);
+        if (got < 0 && (errno == EINTR || errno == EAGAIN)) return;
+        if (got <= 0) return control_.reset();
+        const auto done = carry_out({text.data(), static_cast<size_t>(got)});
+        if (done) {
+            link::tell_ready(control_.get());
+        } else {
+            link::tell_failed(control_.get(), done.error());
+        }
+    }
+    Result<> carry_out(std::string_view request) {
+        const std::string_view words = request.substr(1);
+        const size_t space = words.find(' ');
+        const auto forward = forward_from(words.substr(0, space));
+        in_addr to{};
+        if (request[0] == '-' && forward && space == words.npos) {
+            const HostAddress host = host_address(*forward);
+            slirp_remove_hostxfwd(slirp_.get(), host.get(), host.length, forward->udp ? SLIRP_HOSTFWD_UDP : 0);
+            return {};
+        }
+        if (request[0] == '+' && forward && space != words.npos &&
+            inet_pton(AF_INET, std::string(words.substr(space + 1)).c_str(), &to) == 1)
+            return add(*forward, to);
+        return fail(Error{"publish a port", std::string(request), "the request is none", ""});
+    }
 
     static Nat& self(void* opaque) { return *static_cast<Nat*>(opaque); }
     static const SlirpCb& callbacks() {
@@ -152,6 +194,8 @@ class Nat {
     // False: the other end is gone.
     bool round() {
         fds_.assign(1, {link_.get(), static_cast<short>(POLLIN | (queue_.empty() ? 0 : POLLOUT)), 0});
+        if (control_) fds_.push_back({control_.get(), POLLIN, 0});
+        const size_t control = fds_.size() - 1;  // its place, if there is one
         uint32_t timeout = std::numeric_limits<uint32_t>::max();
         const bool serves = queued_ < kQueueLimit;
         if (serves) {
@@ -177,6 +221,8 @@ class Nat {
                 this);
         }
         run_timers();
+        // Last: it may change what slirp waits for.
+        if (control_ && ready > 0 && (fds_[control].revents & (POLLIN | POLLHUP | POLLERR)) != 0) take_request();
         return alive;
     }
 
@@ -237,7 +283,8 @@ class Nat {
         }
     }
 
-    UniqueFd link_;
+    const std::array<uint8_t, 3> subnet_;
+    UniqueFd link_, control_;
     std::vector<uint8_t> buffer_;
     std::deque<std::vector<uint8_t>> queue_;
     size_t queued_ = 0;  // bytes in it
@@ -248,8 +295,8 @@ class Nat {
 
 }  // namespace
 
-Result<> run_nat(const NatOptions& options, UniqueFd link, const std::function<void()>& ready) {
-    Nat nat(options, std::move(link));
+Result<> run_nat(const NatOptions& options, UniqueFd link, const std::function<void()>& ready, UniqueFd control) {
+    Nat nat(options, std::move(link), std::move(control));
     if (!nat.made()) return fail(Error{"start the network", "libslirp", "it refuses", ""});
     for (const Forward& forward : options.forwards) DOPPEL_CHECK(nat.add(forward));
     ready();
