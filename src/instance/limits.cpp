@@ -247,7 +247,7 @@ machine::control::Limits own_limits(const fs::path& directory, const Limits& lim
 }  // namespace
 
 Result<> prepare_limits(const fs::path& directory, Specification& machine) {
-    if (!release_cgroups(directory, /*by_force=*/true))
+    if (!release_cgroups(directory, Leftovers::kPutOut))
         return fail(Error{"start", directory.filename(), "something runs in the cgroup of its last run",
                           "see its file cgroups"});
     for (const Kind& kind : kKinds) {
@@ -308,16 +308,15 @@ bool has_cgroups(const fs::path& directory) {
     return access((directory / kCgroupsFile).c_str(), F_OK) == 0;
 }
 
-bool release_cgroups(const fs::path& directory, bool by_force) {
+bool release_cgroups(const fs::path& directory, Leftovers leftovers) {
     if (!has_cgroups(directory)) return true;
-    // A process that ends leaves its group a moment later.
-    constexpr int kLooks = 50;
+    const int looks = leftovers == Leftovers::kLeave ? 0 : 50;
     constexpr auto kStep = std::chrono::milliseconds(10);
     bool all = true;
     for (const auto& [key, group] : read_groups(directory)) {
         bool gone = host::remove_control_group(group.path);
-        if (!gone && errno == EBUSY && by_force) host::empty_control_group(group);
-        for (int i = 0; i < kLooks && !gone && errno == EBUSY; i++) {
+        if (!gone && errno == EBUSY && leftovers == Leftovers::kPutOut) host::empty_control_group(group);
+        for (int i = 0; i < looks && !gone && errno == EBUSY; i++) {
             std::this_thread::sleep_for(kStep);
             gone = host::remove_control_group(group.path);
         }

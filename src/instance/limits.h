@@ -40,9 +40,10 @@ struct Changed {
 };
 Changed change_limits(const std::filesystem::path& directory, const Change& change);
 
-// Removes the cgroups of one that has ended. False: something is left in them, and the next command tries again.
-// `by_force`: what its machine has started does not end in them.
-bool release_cgroups(const std::filesystem::path& directory, bool by_force = false);
+// Removes the cgroups of one that has ended. False: something is left in them, and the next command tries again. What
+// the machine had started may end a moment after it: that can be waited for, or put out of them.
+enum class Leftovers { kLeave, kAwait, kPutOut };
+bool release_cgroups(const std::filesystem::path& directory, Leftovers leftovers);
 bool has_cgroups(const std::filesystem::path& directory);
 
 // All limits of `machine`: of one that runs, or ran last, by the files in `directory`.

@@ -104,7 +104,7 @@ TEST_F(LimitsTest, ANoteOfGroupsThatAreNotItsOwnRemovesNothing) {
     std::filesystem::create_directory(folder_ / "victim");
     std::ofstream(folder_ / kCgroupsFile) << "cpu_quota 1 " << (folder_ / "victim").string() << "\nnonsense\n\n";
     EXPECT_TRUE(has_cgroups(folder_.path()));
-    EXPECT_TRUE(release_cgroups(folder_.path()));
+    EXPECT_TRUE(release_cgroups(folder_.path(), Leftovers::kLeave));
     EXPECT_TRUE(std::filesystem::exists(folder_ / "victim"));
     EXPECT_FALSE(has_cgroups(folder_.path()));
 }

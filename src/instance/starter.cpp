@@ -116,7 +116,7 @@ class GroupsUntilStarted {
   public:
     explicit GroupsUntilStarted(std::filesystem::path directory) : directory_(std::move(directory)) {}
     ~GroupsUntilStarted() {
-        if (!kept_) release_cgroups(directory_);
+        if (!kept_) release_cgroups(directory_, Leftovers::kAwait);
     }
     GroupsUntilStarted(const GroupsUntilStarted&) = delete;
     GroupsUntilStarted& operator=(const GroupsUntilStarted&) = delete;

@@ -93,7 +93,7 @@ void Store::remove_cgroups(const Instance& instance) const {
     const auto hold = ChangesLock::try_take(directory);
     if (!hold) return;
     const auto lock = open_lock_file(directory);
-    if (lock && try_lock(lock->get(), kRunsByte)) release_cgroups(directory);
+    if (lock && try_lock(lock->get(), kRunsByte)) release_cgroups(directory, Leftovers::kLeave);
 }
 
 bool Store::reap(const Instance& instance) {
@@ -256,7 +256,8 @@ Result<> Store::erase(const Instance& instance) {
     }
     std::error_code error;
     fs::remove_all(folder_.runtime_of(instance.row.id), error);
-    if (!release_cgroups(directory)) log_warning("{}: a cgroup of it is left, with something in it", instance.row.name);
+    if (!release_cgroups(directory, Leftovers::kPutOut))
+        log_warning("{}: a cgroup of it is left, with something in it", instance.row.name);
     fs::remove_all(directory, error);
     if (error) return fail(Error::system("remove", directory, error.value()));
     return {};

@@ -27,6 +27,14 @@ def groups(some, name):
     return {limit: pathlib.Path(by.split(": ", 1)[1]) for limit, by in found.items()}
 
 
+def wait_until_gone(some, made):
+    """What the machine had started may end a moment later; each command looks again."""
+    deadline = time.monotonic() + guest.PATIENCE
+    while any(path.exists() for path in made.values()) and time.monotonic() < deadline:
+        some.list()
+        time.sleep(0.05)
+
+
 def without_cgroups(some):
     some.environment = some.environment | {"DOPPEL_CGROUPS": "off"}
 
@@ -34,8 +42,9 @@ def without_cgroups(some):
 def threads(pid):
     """(name, nice value, processors) of each."""
     for task in pathlib.Path(f"/proc/{pid}/task").iterdir():
-        stat = (task / "stat").read_text().rsplit(")", 1)[1].split()
-        yield (task / "comm").read_text().strip(), int(stat[16]), os.sched_getaffinity(int(task.name))
+        with contextlib.suppress(OSError):  # some end while a machine starts
+            stat = (task / "stat").read_text().rsplit(")", 1)[1].split()
+            yield (task / "comm").read_text().strip(), int(stat[16]), os.sched_getaffinity(int(task.name))
 
 
 def processor_seconds(pid):
@@ -63,13 +72,14 @@ def test_limits_are_cgroups_where_they_can_be_made_and_they_go_with_the_instance
             check("cpu_quota is 25% now, by cgroup" in said, said)
             check(any(file.exists() and file.read_text().split()[0] == "25000" for file in quota), "the new quota in", path)
         some.succeed("kill", "dev")
-        some.list()
+        wait_until_gone(some, made)
         check(not any(path.exists() for path in made.values()), "left behind:", made)
         some.succeed("start", "dev")
         again = groups(some, "dev")
         os.kill(some.keeper("dev"), signal.SIGKILL)
         some.wait_for_state("dev", "stopped")
         some.expect_nothing_runs()
+        wait_until_gone(some, again)
         check(not any(path.exists() for path in again.values()), "left behind after its keeper was killed:", again)
 
 

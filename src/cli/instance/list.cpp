@@ -68,8 +68,10 @@ Json details(const Store& store, const Shown& shown) {
     json["directory"] = store.folder().directory_of(one.row.id).string();
     json["specification"] = Json::parse(one.row.document, nullptr, false);
     json["limits"] = Json::array();
-    for (const auto& [limit, value, by] :
-         instance::carried_limits(store.folder().directory_of(one.row.id), one.document.machine))
+    const auto limits = one.runs()
+                            ? instance::carried_limits(store.folder().directory_of(one.row.id), one.document.machine)
+                            : instance::expected_limits(one.document.machine, /*instance=*/true);
+    for (const auto& [limit, value, by] : limits)
         json["limits"].push_back({{"limit", limit}, {"value", value}, {"carried_by", by}});
     if (one.row.deleted) json["deleted"] = time_text(*one.row.deleted);
     if (one.record) {
