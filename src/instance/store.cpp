@@ -281,7 +281,9 @@ Result<> Store::sweep() {
         const auto hold = ChangesLock::try_take(entry.path());
         if (!hold) continue;
         DOPPEL_TRY(const auto meanwhile, database_.find(entry.path().filename()));
-        if (!meanwhile) fs::remove_all(entry.path(), error);
+        if (meanwhile) continue;
+        release_cgroups(entry.path(), Leftovers::kPutOut);
+        fs::remove_all(entry.path(), error);
     }
     return {};
 }

@@ -38,12 +38,22 @@ def settled(some):
         time.sleep(0.05)
 
 
+def noted_groups(some):
+    """The cgroups that instances have, as far as they can have some here."""
+    found = set()
+    for file in (some.state / "instances").glob("*/cgroups"):
+        with contextlib.suppress(OSError):
+            found |= {pathlib.Path(line.split(" ", 2)[2]) for line in file.read_text().splitlines()}
+    return found
+
+
 def one_round(some, dice):
     """A verb whose launcher, or a keeper or machine meanwhile, is killed after a random time."""
     existing = some.list()
-    verbs = [["run", "-d", "--name", "a", *forever()]] if "a" not in existing else [
+    verbs = [["run", "-d", "--name", "a", "--cpu-quota", "90%", *forever()]] if "a" not in existing else [
         ["start", "a"], ["stop", "--timeout", "0", "a"], ["kill", "a"], ["rm", "-f", "a"], ["rm", "-f", "--now", "a"],
-        ["restart", "--timeout", "0", "a"], ["set", "a", f"cpus={dice.randint(1, 4)}"], ["rename", "a", "a"]]
+        ["restart", "--timeout", "0", "a"], ["set", "a", f"cpus={dice.randint(1, 4)}"], ["rename", "a", "a"],
+        ["set", "a", f"cpu_quota={dice.randint(50, 90)}%", f"memory_limit={dice.randint(300, 400)}M"]]
     if "a" not in existing and some.list("--deleted"):
         verbs.append(["undelete", "a"])
     words = dice.choice(verbs)
@@ -73,13 +83,16 @@ def rounds(count):
     seed = random.SystemRandom().randrange(1 << 32)
     print("seed", seed)
     dice = random.Random(seed)
+    groups = set()
     with instances() as some:
         for _ in range(count):
             one_round(some, dice)
+            groups |= noted_groups(some)
         for name in some.list():
             some.succeed("rm", "-f", "--now", name)
         some.succeed("purge")
         some.expect_nothing_runs()
+        check(not any(group.exists() for group in groups), "cgroups are left:", groups)
 
 
 def test_fifty_kills_leave_the_old_state_or_the_new_one():
