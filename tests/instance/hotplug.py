@@ -62,6 +62,7 @@ def test_disks_come_and_go_while_the_guest_runs():
         disk.write_bytes(b"hello" + bytes(8 * MIB - 5))
         some.succeed("disk", "create", "-f", "qcow2", other, "1G")
         some.succeed("run", "-d", "--name", "dev", "tiny")
+        some.succeed("exec", "dev", "true")  # it has booted
         check("is attached: /dev/vda in the guest" in (text := said(some, "dev", f"disk+={disk}")), text)
         check(some.succeed("exec", "dev", "head", "-c", "5", "/dev/vda") == "hello", "its content")
         escaped = str(other).replace(",", ",,")
@@ -79,7 +80,7 @@ def test_disks_come_and_go_while_the_guest_runs():
         check(disk.read_bytes()[:8] == b"changed\n", "what the guest wrote")
         wait_until(lambda: some.run("disk", "resize", disk, "16M").returncode == 0, "its lock is still held")
         check("is attached" in (text := said(some, "dev", f"disk+={disk},ro")), text)
-        some.succeed("stop", "dev")
+        some.succeed("stop", "--timeout", "120", "dev")
         some.succeed("start", "dev")
         check(some.succeed("exec", "dev", "head", "-c", "7", "/dev/vda") == "changed", "not there after a start")
         some.succeed("disk", "check", other)

@@ -40,7 +40,7 @@ using Followed = std::optional<std::string>;
 uint64_t settled_balloon(const Store& store, const Instance& instance, uint64_t wanted) {
     uint64_t last = 0;
     int same = 0;
-    constexpr int kSame = 10;
+    constexpr int kSame = 60;
     for (int i = 0; i < 10 * kLooks && same < kSame; i++) {
         const auto status = instance::control(store, instance, {});
         if (!status || status->balloon == wanted) return wanted;
