@@ -56,6 +56,21 @@ TEST(PciTransport, NeverClearsStatusBitsExceptByReset) {
     EXPECT_EQ(f.driver.read(VIRTIO_PCI_COMMON_Q_SIZE, 2), 16u);
 }
 
+TEST(PciTransport, IsFreeWhileNoDriverHasIt) {
+    Fixture f;
+    const auto* transport = dynamic_cast<PciTransport*>(f.machine.pci.host.function(kSlot));
+    ASSERT_NE(transport, nullptr);
+    EXPECT_TRUE(transport->free());
+    f.start();
+    EXPECT_FALSE(transport->free());
+    f.driver.set_status(0);
+    EXPECT_TRUE(transport->free());
+    f.driver.set_status(VIRTIO_CONFIG_S_ACKNOWLEDGE);
+    EXPECT_TRUE(transport->free()) << "as Linux leaves it";
+    f.driver.set_status(VIRTIO_CONFIG_S_ACKNOWLEDGE | VIRTIO_CONFIG_S_DRIVER);
+    EXPECT_FALSE(transport->free());
+}
+
 TEST(PciTransport, LocksAQueueOnceItIsEnabled) {
     Fixture f;
     f.start(0, 4);

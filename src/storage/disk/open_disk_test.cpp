@@ -1,5 +1,6 @@
 #include "storage/disk/open_disk.h"
 
+#include <fcntl.h>
 #include <gtest/gtest.h>
 
 #include <array>
@@ -31,6 +32,11 @@ class OpenDisk : public testing::Test {
     Result<Disk> open(const std::filesystem::path& path, OpenOptions options = {}) {
         return io_->run(open_disk(*io_, path, std::move(options)));
     }
+    Result<Disk> adopt(const std::filesystem::path& path, OpenOptions options) {
+        UniqueFd file(::open(path.c_str(), options.writable ? O_RDWR : O_RDONLY));
+        return io_->run(adopt_disk(*io_, std::move(file), path, std::move(options)));
+    }
+    int open_folder() const { return ::open(folder_.path().c_str(), O_RDONLY | O_DIRECTORY); }
     TemporaryFolder folder_;
     std::unique_ptr<IoContext> io_;
 };
@@ -81,6 +87,31 @@ TEST_F(OpenDisk, RefusesLoopsAddressesAndWhatIsMissing) {
         ASSERT_FALSE(disk.has_value()) << name;
         EXPECT_NE(disk.error().message().find(says), std::string::npos) << disk.error().message();
     }
+}
+
+TEST_F(OpenDisk, TakesAFileThatIsOpenAsADisk) {
+    ASSERT_TRUE(create_raw_file(folder_ / "raw", 4096).has_value());
+    make_image(folder_ / "image", std::nullopt);
+    const auto raw = adopt(folder_ / "raw", {.writable = true});
+    ASSERT_TRUE(raw.has_value()) << raw.error().message();
+    EXPECT_EQ(raw->device->size(), 4096u);
+    EXPECT_EQ(io_->run(raw->device->write(0, Buffers(std::span(kImage)))), Status(EPERM)) << "it would be an image";
+    const auto image = adopt(folder_ / "image", {.writable = true});
+    ASSERT_TRUE(image.has_value()) << image.error().message();
+    EXPECT_EQ(image->device->size(), uint64_t{1} << 20);
+    std::array<uint8_t, 512> bytes{1, 2, 3};
+    EXPECT_TRUE(io_->run(image->device->write(512, Buffers(std::span(bytes)))).ok());
+    EXPECT_TRUE(io_->run(image->device->close()).ok());
+    EXPECT_TRUE(adopt(folder_ / "image", {.format = Format::kRaw})->device->read_only());
+}
+
+TEST_F(OpenDisk, AnOpenFileThatStandsOnAnotherIsNoDisk) {
+    make_image(folder_ / "base", std::nullopt);
+    make_image(folder_ / "top", "base");
+    const auto top = adopt(folder_ / "top", {});
+    ASSERT_FALSE(top.has_value());
+    EXPECT_NE(top.error().message().find("stands on another file"), std::string::npos) << top.error().message();
+    EXPECT_FALSE(io_->run(adopt_disk(*io_, UniqueFd(open_folder()), "folder", {})).has_value());
 }
 
 }  // namespace
