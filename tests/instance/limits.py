@@ -135,6 +135,26 @@ def test_weights_and_pins_are_those_of_its_threads():
         check("lost" not in some.list(), "it is there")
 
 
+def test_all_disks_together_keep_to_a_rate():
+    guest.tiny()
+    with instances() as some:
+        disks = []
+        for name in ("one", "two"):
+            (some.folder / name).write_bytes(bytes(1 << 20))
+            disks += ["--disk", some.folder / name]
+        some.succeed("run", "-d", "--name", "dev", "--io-bps", "1M", *disks, "tiny")
+        read = ("exec", "dev", "sh", "-c", "for d in vda vdb; do dd if=/dev/$d of=/dev/null bs=64k iflag=direct 2>/dev/null || exit 1; done")
+        some.succeed("exec", "dev", "true")  # it has booted
+        begun = time.monotonic()
+        some.succeed(*read)
+        check(time.monotonic() - begun > 1.5, "2 MiB took", time.monotonic() - begun, "seconds")
+        said = some.run("set", "dev", "io_bps=1K").stderr
+        check("io_bps is 1K now, by its disks" in said, said)
+        said = some.run("set", "dev", "io_bps=0").stderr
+        check("io_bps is no longer limited" in said, said)
+        some.succeed(*read)  # by 1K a second it would take half an hour
+
+
 def test_what_nothing_can_carry_is_refused_and_explained():
     with instances() as some:
         without_cgroups(some)
