@@ -48,7 +48,7 @@ constexpr std::array kRunOptions{
     Option{"--share", 0, "DIR[:GUESTDIR][,ro][,snapshot]",
            "share a directory, or a copy-on-write view of it; tiny mounts it at GUESTDIR, and / is a kernel's root",
            State::kBuilt, true},
-    Option{"--net", 0, "user[,restrict]|switch:NAME[,...]|none",
+    Option{"--net", 0, "user[,restrict]|switch:NAME[,...]|tap:NAME|bridge:NAME|none",
            "a card behind the user's own sockets, or on a network by name (doppel help network) (none)", State::kBuilt,
            true},
     Option{"--publish", 0, "[ADDR:]HOST:GUEST[/udp]", "a port of the host that leads to the guest's", State::kBuilt,

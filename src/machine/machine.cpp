@@ -293,7 +293,8 @@ Result<> Machine::confine_calls() const {
                                        .shares = !specification_.shares.empty(),
                                        .shared_changes = shares_->changes(),
                                        .shared_owners = geteuid() == 0,
-                                       .link = !plugs_.empty()}));
+                                       .link = !plugs_.empty(),
+                                       .taps = std::ranges::any_of(specification_.networks, is_tap)}));
     if (!missing.empty()) log_warning("sandbox: {}", missing);
     return {};
 }

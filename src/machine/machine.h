@@ -145,6 +145,7 @@ class Machine final : private control::Target {
     struct Plug {
         std::unique_ptr<network::Port> port;
         network::MacAddress mac;
+        uint16_t mtu;
     };
     std::vector<Plug> plugs_;
     std::unique_ptr<device::Timebase> timebase_;

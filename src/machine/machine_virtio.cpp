@@ -10,6 +10,7 @@
 #include "device/virtio/vsock/device.h"
 #include "machine/machine.h"
 #include "machine/switch_network.h"
+#include "machine/tap/tap_port.h"
 #include "machine/user_network.h"
 #include "network/mac_address.h"
 #include "network/port.h"
@@ -51,7 +52,7 @@ Result<std::vector<riscv64::VirtioSlot>> Machine::make_virtio_devices() {
             {slot::kVsock, std::make_unique<virtio::vsock::VsockDevice>(specification_.vsock.cid, *vsock_)});
     }
     for (unsigned i = 0; i < plugs_.size(); i++) {
-        auto card = std::make_unique<virtio::net::NetDevice>(virtio::net::NetOptions{plugs_[i].mac, network::kLargeMtu},
+        auto card = std::make_unique<virtio::net::NetDevice>(virtio::net::NetOptions{plugs_[i].mac, plugs_[i].mtu},
                                                              *plugs_[i].port);
         network_cards_.push_back(card.get());
         devices.push_back({slot::kNetwork + i, std::move(card)});
@@ -100,8 +101,9 @@ Result<> Machine::open_networks() {
     for (size_t i = 0; i < specification_.networks.size(); i++) {
         const auto forwards = i == 0 ? specification_.forwards : std::vector<network::Forward>();
         NetChoice choice = specification_.networks[i];
-        if (choice.port.name.empty()) choice.port.name = network::lan::label_of(specification_.name);
-        Plug plug{nullptr, card_address(choice)};
+        if (choice.kind == NetKind::kSwitch && choice.port.name.empty())
+            choice.port.name = network::lan::label_of(specification_.name);
+        Plug plug{nullptr, card_address(choice), network::kLargeMtu};
         switch (choice.kind) {
             case NetKind::kUser: {
                 DOPPEL_TRY(plug.port, start_user_network(*loop_, choice, forwards));
@@ -109,6 +111,14 @@ Result<> Machine::open_networks() {
             }
             case NetKind::kSwitch: {
                 DOPPEL_TRY(plug.port, join_switch(*loop_, choice, plug.mac, forwards));
+                break;
+            }
+            case NetKind::kTap:
+            case NetKind::kBridge: {
+                DOPPEL_TRY(Tap tap,
+                           choice.kind == NetKind::kTap ? open_tap(choice.name) : open_tap_at_bridge(choice.name));
+                plug.mtu = tap.mtu;
+                DOPPEL_TRY(plug.port, TapPort::create(*loop_, std::move(tap)));
                 break;
             }
         }

@@ -16,6 +16,7 @@
 
 #include "base/log.h"
 #include "machine/sandbox/sandbox.h"
+#include "machine/tap/tap_port.h"
 #include "network/lan/folder.h"
 #include "network/lan/server.h"
 #include "network/link/process.h"
@@ -114,6 +115,13 @@ Result<> serve(const lan::NetworkOptions& options, int folder) {
     if (options.uplink == lan::Uplink::kNat) {
         DOPPEL_TRY(auto nat, start_nat(*loop, options));
         DOPPEL_CHECK(server->add_uplink(std::move(nat)));
+    }
+    if (options.uplink == lan::Uplink::kTap) {
+        DOPPEL_TRY(auto tap, machine::open_tap(options.tap));
+        lan::UplinkParts parts;
+        DOPPEL_TRY(parts.port, machine::TapPort::create(*loop, std::move(tap)));
+        parts.name = options.tap;
+        DOPPEL_CHECK(server->add_uplink(std::move(parts)));
     }
     open_log(folder, options.name + lan::kLogEnding);
     DOPPEL_CHECK(confine(folder));

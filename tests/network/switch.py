@@ -1,8 +1,11 @@
 #!/usr/bin/env python3
 """The switch: --net switch:NAME, as guests and as members that are none see it."""
 import contextlib
+import hashlib
+import json
 import os
 import pathlib
+import shutil
 import signal
 import socket
 import subprocess
@@ -127,6 +130,76 @@ def test_vlans_are_apart_and_a_trunk_has_both():
         b.send(frame(BROADCAST, b.mac, b"the end"))
         trunk.receive(lambda one: b"the end" in one)
         check(port_of(state, "lab", "b")["counters"]["dropped_wrong_vlan"] == 1, show(state, "lab"))
+
+
+def test_a_capture_shows_what_a_member_gets_and_nothing_of_another_vlan():
+    with own_state() as state, lab(state), Member(state, "lab", 1, "vlan=10,name=a") as a, \
+            Member(state, "lab", 2, "vlan=20,name=b") as b, Member(state, "lab", 3, "trunk=10+20,name=t") as trunk:
+        file = state / "b.pcapng"
+        with subprocess.Popen([guest.DOPPEL, "network", "capture", "--port", "b", "--frames", "2", "-o", str(file), "lab"]) as capture:
+            deadline = time.monotonic() + guest.PATIENCE
+            while not file.exists() or file.stat().st_size == 0:
+                check(time.monotonic() < deadline, "no capture")
+                time.sleep(0.02)
+            a.send(frame(BROADCAST, a.mac, b"from ten"))
+            trunk.send(frame(BROADCAST, trunk.mac, b"to twenty", tag=20))
+            b.receive(lambda one: b"to twenty" in one)
+            b.send(frame(BROADCAST, b.mac, b"the end"))
+            check(capture.wait(guest.PATIENCE) == 0, "capture ended with", capture.returncode)
+        seen = file.read_bytes()
+        check(seen.startswith(b"\x0a\x0d\x0d\x0a"), seen[:16])
+        check(b"to twenty" in seen and b"the end" in seen and b"from ten" not in seen, seen)
+
+
+def test_networks_are_made_listed_shown_and_removed():
+    def network(*words, code=0):
+        done = subprocess.run([guest.DOPPEL, "network", *words], capture_output=True, text=True, timeout=guest.PATIENCE, check=False)
+        check(done.returncode == code, words, done)
+        return done.stdout if code == 0 else done.stderr
+
+    with own_state() as state:
+        check(json.loads(network("ls", "--json")) == [], "there is a network")
+        network("create", "lab", "--subnet", "10.20.30.0/24", "--uplink", "none")
+        check("there is one of this name" in network("create", "lab", code=1), "made twice")
+        network("create", "Lab", code=2)
+        with Member(state, "lab", 1, "name=a") as a:
+            listed = json.loads(network("ls", "--json"))
+            check([(one["name"], one["state"], one["members"], one["subnet"]) for one in listed] ==
+                  [("lab", "running", 1, "10.20.30.0/24")], listed)
+            shown = json.loads(network("show", "--json", "lab"))
+            check(shown["ports"][0]["name"] == "a" and shown["ports"][0]["addresses"][0].startswith("10.20.30."), shown)
+            check("1 members are plugged into it" in network("rm", "lab", code=1), "removed with a member")
+            network("rm", "--force", "lab")
+            check(a.is_off(guest.PATIENCE), "its link is up")
+        check("there is none of this name" in network("show", "lab", code=1), "still there")
+
+
+def test_a_tap_and_a_bridge_of_the_host_carry_a_guests_frames():
+    if os.geteuid() != 0 or not shutil.which("ip") or not os.path.exists("/dev/net/tun"):
+        guest.skip("interfaces of the host need root, ip and /dev/net/tun")
+    bridge, tap = f"dtb{os.getpid() % 100000}", f"dtt{os.getpid() % 100000}"
+    with contextlib.ExitStack() as undo:
+        made = subprocess.run(["ip", "link", "add", bridge, "type", "bridge"], capture_output=True, text=True, check=False)
+        if made.returncode != 0:
+            guest.skip(f"no bridge can be made here: {made.stderr.strip()}")
+        undo.callback(subprocess.run, ["ip", "link", "del", bridge], check=False)
+        subprocess.run(["ip", "addr", "add", "10.253.7.1/24", "dev", bridge], check=True)
+        subprocess.run(["ip", "link", "set", bridge, "up"], check=True)
+        with Machine("--net", f"bridge:{bridge}", "--net", f"tap:{tap}", "tiny") as machine:
+            machine.expect(guest.PROMPT)
+            subprocess.run(["ip", "addr", "add", "10.253.8.1/24", "dev", tap], check=True)
+            machine.ask("ip addr add 10.253.7.2/24 dev eth0; ip addr add 10.253.8.2/24 dev eth1; ip link set eth0 up; ip link set eth1 up")
+            ask_until(machine, "ping -c 1 -W 2 10.253.7.1", "1 packets received")
+            ask_until(machine, "ping -c 1 -W 2 10.253.8.1", "1 packets received")
+            # TCP, whose segments and sums the interface gets as they are.
+            machine.ask("dd if=/dev/urandom of=/tmp/f bs=1M count=4 2>/dev/null; httpd -p 80 -h /tmp")
+            wanted = machine.ask("sha256sum </tmp/f").split()[0]
+            with socket.create_connection(("10.253.7.2", 80), guest.PATIENCE) as client:
+                client.sendall(b"GET /f HTTP/1.0\r\n\r\n")
+                data = b"".join(iter(lambda: client.recv(1 << 16), b""))
+            check(hashlib.sha256(data[-(4 << 20):]).hexdigest() == wanted, len(data))
+            machine.send("poweroff\r")
+            machine.ends_with(0)
 
 
 def test_a_spoofed_address_is_dropped():

@@ -29,6 +29,7 @@ struct Permissions {
     bool shared_owners = false;        // the guest's owners are the host's: links and special files are given away
     bool link = false;                 // a socket to a process that is its network
     bool sockets = false;              // sockets of the host, and files to be read, where confine_files leaves any
+    bool taps = false;                 // interfaces of the host: what a guest leaves to do to frames changes
     bool members = false;              // memory that is made for others, and given to them
     bool files = false;                // files by path, where confine_files leaves any
 };

@@ -1,6 +1,7 @@
 // The system calls that are left to a machine, as a seccomp filter.
 #include <fcntl.h>
 #include <linux/fs.h>
+#include <linux/if_tun.h>
 #include <malloc.h>
 #include <seccomp.h>
 #include <sys/ioctl.h>
@@ -188,6 +189,7 @@ void add_rules(Filter& filter, const Permissions& permissions) {
         filter.allow(SCMP_SYS(sendmsg));
         filter.allow(SCMP_SYS(recvfrom), {equals(4, 0)});
     }
+    if (permissions.taps) filter.allow(SCMP_SYS(ioctl), {equals(1, TUNSETOFFLOAD)});
     if (permissions.members) {
         for (int call : kMemberCalls) filter.allow(call);
         for (int command : kMemberCommands) filter.allow(SCMP_SYS(fcntl), {equals(1, static_cast<uint64_t>(command))});

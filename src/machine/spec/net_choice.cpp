@@ -6,7 +6,19 @@ namespace doppel::machine {
 
 namespace {
 
-constexpr std::string_view kUser = "user", kRestrict = ",restrict", kSwitch = "switch:";
+constexpr std::string_view kUser = "user", kRestrict = ",restrict",
+                           kSwitch = "switch:", kTap = "tap:", kBridge = "bridge:";
+
+Result<NetChoice> interface_from(NetKind kind, std::string_view name) {
+    constexpr size_t kMost = 15;  // IFNAMSIZ less its NUL
+    const bool possible =
+        !name.empty() && name.size() <= kMost && name != "." && name != ".." && std::ranges::all_of(name, [](char c) {
+            return c > ' ' && c < 127 && c != '/' && c != ':' && c != '%' && c != ',';
+        });
+    if (possible) return NetChoice{.kind = kind, .name = std::string(name)};
+    return fail(
+        Error::usage("--net", std::string(name) + " is no name for an interface", "give at most 15 characters"));
+}
 
 Result<NetChoice> switch_from(std::string_view text) {
     const size_t comma = std::min(text.find(','), text.size());
@@ -23,14 +35,16 @@ Result<NetChoice> switch_from(std::string_view text) {
 
 Result<NetChoice> net_from(std::string_view text) {
     if (text.starts_with(kSwitch)) return switch_from(text.substr(kSwitch.size()));
+    if (text.starts_with(kTap)) return interface_from(NetKind::kTap, text.substr(kTap.size()));
+    if (text.starts_with(kBridge)) return interface_from(NetKind::kBridge, text.substr(kBridge.size()));
     NetChoice net;
     if (text.ends_with(kRestrict)) {
         net.restricted = true;
         text.remove_suffix(kRestrict.size());
     }
     if (text == kUser) return net;
-    return fail(
-        Error::usage("--net", std::string(text) + " is no network", "give user, user,restrict, switch:NAME or none"));
+    return fail(Error::usage("--net", std::string(text) + " is no network",
+                             "give user, user,restrict, switch:NAME, tap:NAME, bridge:NAME or none"));
 }
 
 std::string text_of(const NetChoice& net) {
@@ -38,6 +52,7 @@ std::string text_of(const NetChoice& net) {
         const std::string port = text_of(net.port);
         return std::string(kSwitch) + net.name + (port.empty() ? "" : "," + port);
     }
+    if (is_tap(net)) return std::string(net.kind == NetKind::kTap ? kTap : kBridge) + net.name;
     std::string text(kUser);
     if (net.restricted) text += kRestrict;
     return text;

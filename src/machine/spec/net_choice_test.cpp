@@ -10,13 +10,32 @@ TEST(NetChoice, IsReadAsItIsWritten) {
     EXPECT_EQ(*net_from("user,restrict"), (NetChoice{NetKind::kUser, true}));
     EXPECT_EQ(net_from("switch:lab,vlan=7,pin")->name, "lab");
     EXPECT_TRUE(net_from("switch:lab,vlan=7,pin")->port.pinned);
-    for (const char* text : {"user", "user,restrict", "switch:lab", "switch:lab-2,vlan=7,name=web,pin"})
+    for (const char* text :
+         {"user", "user,restrict", "switch:lab", "switch:lab-2,vlan=7,name=web,pin", "tap:tap0", "bridge:br-1"})
         EXPECT_EQ(text_of(*net_from(text)), text);
 }
 
 TEST(NetChoice, IsNothingElse) {
-    for (const char* text : {"", "users", "User", "user,", ",restrict", "user,restrict,restrict", "restrict", "none",
-                             "switch:", "switch", "switch:Lab", "switch:lab,", "switch:lab,restrict", "switch:a.b"}) {
+    for (const char* text : {"",
+                             "users",
+                             "User",
+                             "user,",
+                             ",restrict",
+                             "user,restrict,restrict",
+                             "restrict",
+                             "none",
+                             "switch:",
+                             "switch",
+                             "switch:Lab",
+                             "switch:lab,",
+                             "switch:lab,restrict",
+                             "switch:a.b",
+                             "tap:",
+                             "bridge:",
+                             "tap:0123456789abcdef",
+                             "tap:a/b",
+                             "tap:a%d",
+                             "bridge:a,b"}) {
         const auto net = net_from(text);
         ASSERT_FALSE(net.has_value()) << text;
         EXPECT_EQ(net.error().kind, ErrorKind::kUsage);

@@ -108,6 +108,9 @@ Result<> check_networks(const Specification& s) {
         return fail(Error::usage("--net", "is given more than " + std::to_string(kMaxNets) + " times"));
     if (s.forwards.size() > kMaxForwards)
         return fail(Error::usage("--publish", "is given more than " + std::to_string(kMaxForwards) + " times"));
+    if (!s.forwards.empty() && !s.networks.empty() && is_tap(s.networks.front()))
+        return fail(Error::usage("--publish", "does not apply to an interface of the host",
+                                 "let user or switch:NAME be the first network"));
     if (!s.forwards.empty() && s.networks.empty())
         return fail(Error::usage("--publish", "needs a network that it leads into", "add --net user"));
     return {};
