@@ -103,6 +103,9 @@ void follow_limits(const Store& store, const Instance& instance, const Document&
     const fs::path directory = store.folder().directory_of(instance.row.id);
     const auto hold = instance::ChangesLock::wait(directory);
     if (!hold) return log_error("{}", hold.error().message());
+    // Its number may be another's by now.
+    if (!instance::open_holder(instance.record->machine, directory))
+        return tell(instance, "its limits change when it starts again: its machine has just ended");
     const auto ask = [&](const machine::control::Limits& limits) -> Result<> {
         machine::control::Request request{machine::control::Command::kLimits};
         request.limits = limits;
