@@ -53,6 +53,7 @@ bench: ## boot time, speed of code, of whole programs and of disks, beside Debia
 	@bench/disks
 	@bench/instances
 	@bench/devices
+	@bench/network
 
 format: ## clang-format on every source file
 	@scripts/setup format
