@@ -355,6 +355,7 @@ Result<> set_system_defaults(const Arguments& arguments, Specification& s) {
     if (!arguments.has("--net") && s.networks.empty()) s.networks.emplace_back();
     if (!arguments.has("--memory")) s.memory = kSystemMemory;
     for (auto& share : s.shares) {
+        if (share.owner == 0) share.owner = image::guest_uid();
         if (!share.guest.empty()) continue;
         std::error_code error;
         share.guest = std::filesystem::absolute(share.path, error).lexically_normal().string();

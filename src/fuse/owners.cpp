@@ -70,8 +70,8 @@ bool Owners::may_store(const struct statx& host) const {
 
 void Owners::show(struct statx& status) const {
     if (kind_ == Kind::kReal) return;
-    status.stx_uid = status.stx_uid == user_ ? 0 : kNobody;
-    status.stx_gid = status.stx_gid == group_ ? 0 : kNobody;
+    status.stx_uid = status.stx_uid == user_ ? seen_as_ : kNobody;
+    status.stx_gid = status.stx_gid == group_ ? seen_as_ : kNobody;
 }
 
 void Owners::show(struct statx& status, int fd) const {

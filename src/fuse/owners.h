@@ -42,13 +42,16 @@ std::optional<Ownership> ownership_from(std::string_view text);
 class Owners {
   public:
     enum class Kind { kReal, kMapped };
-    // `stores`: the file system takes extended attributes of users.
-    Owners(Kind kind, bool stores, uid_t user, gid_t group)
-        : kind_(kind), stores_(stores), user_(user), group_(group) {}
+    // `stores`: the file system takes extended attributes of users. `seen_as`: whom the client sees as the host's user
+    // and group where they are mapped, by one number.
+    Owners(Kind kind, bool stores, uid_t user, gid_t group, uint32_t seen_as = 0)
+        : kind_(kind), stores_(stores), user_(user), group_(group), seen_as_(seen_as) {}
 
     Kind kind() const { return kind_; }
     // Whether what this process makes is theirs anyway.
     bool made_by(uint32_t uid, uint32_t gid) const { return user_ == uid && group_ == gid; }
+    // Whether a client's owner is the host's user, where they are mapped.
+    bool is_host_user(uint32_t uid, uint32_t gid) const { return uid == seen_as_ && gid == seen_as_; }
     bool stores() const { return stores_; }
     // Whether a file like this could have the attribute.
     bool may_store(const struct statx& host) const;
@@ -70,6 +73,7 @@ class Owners {
     bool stores_;
     uid_t user_;
     gid_t group_;
+    uint32_t seen_as_;
 };
 
 }  // namespace doppel::fuse

@@ -26,8 +26,10 @@ TEST(Owners, WriteAndReadOneText) {
 
 class MappedOwners : public testing::Test {
   protected:
-    void SetUp() override {
+    void SetUp() override { serve(0); }
+    void serve(uint32_t seen_as) {
         ServerOptions options;
+        options.tree.seen_as = seen_as;
         options.tree.owners = Owners::Kind::kMapped;
         server_ = std::move(
             *Server::create(UniqueFd(open(folder_.path().c_str(), O_RDONLY | O_DIRECTORY)), std::move(options)));
@@ -74,6 +76,19 @@ TEST_F(MappedOwners, MakeTheHostsUserTheClientsRootAndKeepNothing) {
     expect(file.node, S_IFREG | 0640, 0, 0);
     EXPECT_EQ(stored("file"), "");
     EXPECT_EQ(host("file").st_uid, geteuid());
+}
+
+TEST_F(MappedOwners, MakeTheHostsUserWhomeverTheyAreTold) {
+    serve(1000);
+    client_->uid = client_->gid = 1000;
+    const auto file = client_->create(kRoot, "file", 0640);
+    expect(file.node, S_IFREG | 0640, 1000, 1000);
+    EXPECT_EQ(stored("file"), "");
+    EXPECT_EQ(client_->ask(FUSE_SYMLINK, kRoot, text("link") + text("file")).error, 0);
+    EXPECT_EQ(host("link").st_mode & S_IFMT, static_cast<mode_t>(S_IFLNK));
+    EXPECT_EQ(give(file.node, 0, 0).error, 0);
+    expect(file.node, S_IFREG | 0640, 0, 0);
+    EXPECT_EQ(stored("file"), "100640 0 0 0 0");
 }
 
 TEST_F(MappedOwners, KeepOthersInAnAttribute) {

@@ -25,7 +25,7 @@ Outcome<std::unique_ptr<Tree>> Tree::open(UniqueFd folder, UniqueFd lower, const
     const auto kind = options.owners.value_or(user == 0 ? Owners::Kind::kReal : Owners::Kind::kMapped);
     const bool stores = takes_attributes(folder.get());
     if (lower && !stores) return refuse(EOPNOTSUPP);  // nothing could be hidden
-    const Owners owners(kind, stores, user, getegid());
+    const Owners owners(kind, stores, user, getegid(), options.seen_as);
     std::unique_ptr<Tree> tree(new Tree({std::move(folder), std::move(lower)}, owners, options));
     FUSE_CHECK(tree->add_root());
     return tree;

@@ -68,6 +68,7 @@ struct Found {
 struct TreeOptions {
     bool read_only = false;
     std::optional<Owners::Kind> owners;  // else real for root, mapped for others
+    uint32_t seen_as = 0;                // whom the client sees as the host's user, where owners are mapped
     size_t descriptors = 1024;           // that the cache keeps open at most
 };
 

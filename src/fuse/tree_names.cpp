@@ -112,10 +112,10 @@ Outcome<> Tree::make_link(const NodePtr& folder, const std::string& name, const 
     FUSE_TRY(const Held held, hold_for_change(folder));
     FUSE_TRY(const struct statx parent, status(folder));
     const uint32_t gid = (parent.stx_mode & S_ISGID) != 0 ? parent.stx_gid : maker.gid;
-    const bool own_by_root = maker.uid == 0 && gid == 0;
     const bool mapped = owners_.kind() == Owners::Kind::kMapped;
     // A link of the host's has no extended attributes.
-    if (mapped && !own_by_root && owners_.stores()) return make_stored(folder, name, target, maker);
+    if (mapped && !owners_.is_host_user(maker.uid, gid) && owners_.stores())
+        return make_stored(folder, name, target, maker);
     FUSE_TRY(Uncovered uncovered, uncover(folder, name));
     FUSE_CHECK(done(symlinkat(target.c_str(), held->get(), name.c_str())));
     FUSE_CHECK(uncovered.finish(false));

@@ -1,5 +1,7 @@
 #include "image/makeable.h"
 
+#include <unistd.h>
+
 #include "image/catalog.h"
 
 namespace doppel::image {
@@ -20,6 +22,12 @@ std::optional<std::string> makeable(std::string_view name) {
     if (name == kTinyName) return kTinyName;
     if (const auto suite = debian_suite(name)) return debian_name(*suite);
     return std::nullopt;
+}
+
+uid_t guest_uid() {
+    constexpr uid_t kFirst = 1000, kLast = 59999;
+    const uid_t user = ::geteuid();
+    return user == 0 || (user >= kFirst && user <= kLast) ? user : kFirst;
 }
 
 }  // namespace doppel::image

@@ -1,6 +1,8 @@
 // The images that `doppel image make` knows how to make, by name.
 #pragma once
 
+#include <sys/types.h>
+
 #include <optional>
 #include <string>
 #include <string_view>
@@ -18,5 +20,9 @@ std::string debian_name(std::string_view suite);
 
 // The one name of what `name` means ("debian" for "debian:trixie"); nothing when it is none of them.
 std::optional<std::string> makeable(std::string_view name);
+
+// The number that whoever calls has in such a guest: the host's own where Debian gives it to people (policy, 9.2.2),
+// else the first of those; root is root.
+uid_t guest_uid();
 
 }  // namespace doppel::image

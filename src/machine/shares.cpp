@@ -82,6 +82,7 @@ Result<> Shares::open_all(sandbox::FileRemover* remover) {
             if (!root) return failed(errno);
         }
         options.tree.read_only = share.choice.read_only;
+        options.tree.seen_as = share.choice.owner;
         options.tree.descriptors = each / 2;
         options.open_files = each / 4;  // and as many with locks
         auto server = fuse::Server::create(std::move(root), std::move(options));

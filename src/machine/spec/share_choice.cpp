@@ -1,12 +1,13 @@
 #include "machine/spec/share_choice.h"
 
 #include <algorithm>
+#include <charconv>
 
 namespace doppel::machine {
 
 namespace {
 
-constexpr std::string_view kReadOnly = ",ro", kSnapshot = ",snapshot";
+constexpr std::string_view kReadOnly = ",ro", kSnapshot = ",snapshot", kOwner = ",owner=";
 constexpr size_t kMaxGuestPath = 255;
 
 Error wrong(std::string why, std::string cure = {}) {
@@ -19,6 +20,17 @@ bool take_ending(std::string_view& text, std::string_view ending) {
     return true;
 }
 
+// A number at the end; anything else belongs to the folder's name.
+bool take_owner(std::string_view& text, uint32_t& owner) {
+    const size_t at = text.rfind(kOwner);
+    if (at == text.npos) return false;
+    const std::string_view digits = text.substr(at + kOwner.size());
+    const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), owner);
+    if (error != std::errc() || end != digits.data() + digits.size()) return false;
+    text = text.substr(0, at);
+    return true;
+}
+
 // It travels on the kernel's command line.
 bool is_plain(char c) {
     return c > ' ' && c <= '~' && c != '"' && c != '\'' && c != ',' && c != '\\';
@@ -27,7 +39,7 @@ bool is_plain(char c) {
 }  // namespace
 
 Result<> check_share(const ShareChoice& share) {
-    if (share.path.empty()) return fail(wrong("names no folder", "give DIR[:GUESTDIR][,ro][,snapshot]"));
+    if (share.path.empty()) return fail(wrong("names no folder", "give DIR[:GUESTDIR][,ro][,snapshot][,owner=UID]"));
     if (share.read_only && share.snapshot) return fail(wrong("is both ro and snapshot", "leave one of them out"));
     if (share.guest.empty()) return {};
     if (share.guest.front() != '/') return fail(wrong(share.guest + " is no absolute path in the guest"));
@@ -44,7 +56,7 @@ Result<ShareChoice> share_from(std::string_view text) {
         const bool read_only = take_ending(text, kReadOnly), snapshot = take_ending(text, kSnapshot);
         share.read_only = share.read_only || read_only;
         share.snapshot = share.snapshot || snapshot;
-        more = read_only || snapshot;
+        more = read_only || snapshot || take_owner(text, share.owner);
     }
     const size_t colon = text.rfind(':');
     const bool names_guest = colon != text.npos && (colon + 1 == text.size() || text[colon + 1] == '/');
@@ -58,6 +70,7 @@ std::string text_of(const ShareChoice& share) {
     std::string text = share.path + ":" + share.guest;
     if (share.read_only) text += kReadOnly;
     if (share.snapshot) text += kSnapshot;
+    if (share.owner != 0) text.append(kOwner).append(std::to_string(share.owner));
     return text;
 }
 

@@ -11,12 +11,15 @@ TEST(ShareChoice, IsReadWithPlaceAndFlags) {
     EXPECT_EQ(*share_from("/srv:/mnt"), (ShareChoice{.path = "/srv", .guest = "/mnt"}));
     EXPECT_EQ(*share_from("a:/b:/mnt,ro"), (ShareChoice{"a:/b", "/mnt", true, false}));
     EXPECT_EQ(*share_from("a:/b:,snapshot"), (ShareChoice{"a:/b", "", false, true}));
+    EXPECT_EQ(*share_from("a:/mnt,owner=1000,ro"), (ShareChoice{"a", "/mnt", true, false, 1000}));
+    EXPECT_EQ(*share_from("a,owner=x"), (ShareChoice{.path = "a,owner=x"}));
+    EXPECT_EQ(*share_from("a,owner=4294967296"), (ShareChoice{.path = "a,owner=4294967296"}));
     EXPECT_EQ(*share_from("a,ro:"), (ShareChoice{.path = "a,ro"}));
 }
 
 TEST(ShareChoice, IsReadAsItIsWritten) {
     for (const ShareChoice& share : {ShareChoice{"a", "", false, false}, ShareChoice{"a:/b,ro", "", true, false},
-                                     ShareChoice{":", "/", false, true}})
+                                     ShareChoice{":", "/", false, true, 7}})
         EXPECT_EQ(*share_from(text_of(share)), share) << text_of(share);
 }
 

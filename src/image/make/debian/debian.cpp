@@ -192,6 +192,7 @@ class DebianMaker {
         const fs::path boot = tree.root() / "boot";
         fs::path kernel = boot / ("vmlinux-" + kernel_version_);
         if (!fs::exists(kernel, code)) kernel = boot / ("vmlinuz-" + kernel_version_);
+        if (!fs::exists(kernel, code)) kernel = modules / kernel_version_ / "vmlinuz";
         fs::copy_file(kernel, image / "kernel", code);
         if (code) return fail(Error::system("take kernel", kernel, code.value()));
         DOPPEL_TRY(const auto needed, collect_modules(modules / kernel_version_, boot_module_names()));

@@ -8,6 +8,7 @@
 #include <filesystem>
 
 #include "base/file.h"
+#include "image/makeable.h"
 
 namespace doppel::image {
 
@@ -15,9 +16,8 @@ namespace fs = std::filesystem;
 
 namespace {
 
-constexpr uint64_t kKeyLimit = 64 << 10;               // bytes of a file
-constexpr size_t kNameLimit = 32;                      // useradd(8)
-constexpr uid_t kFirstUser = 1000, kLastUser = 59999;  // Debian's policy, 9.2.2
+constexpr uint64_t kKeyLimit = 64 << 10;  // bytes of a file
+constexpr size_t kNameLimit = 32;         // useradd(8)
 
 bool is_base64(char c) {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '+' || c == '/' ||
@@ -64,12 +64,10 @@ std::string public_keys(std::string_view text) {
 
 DebianUser calling_user() {
     DebianUser user;
-    user.uid = ::geteuid();
-    const passwd* entry = ::getpwuid(user.uid);
-    if (user.uid != 0) {
-        user.name = entry && is_user_name(entry->pw_name) && user.uid >= kFirstUser ? entry->pw_name : "user";
-        if (user.uid < kFirstUser || user.uid > kLastUser) user.uid = kFirstUser;
-    }
+    user.uid = guest_uid();
+    const passwd* entry = ::getpwuid(::geteuid());
+    if (user.uid != 0)
+        user.name = entry && user.uid == ::geteuid() && is_user_name(entry->pw_name) ? entry->pw_name : "user";
     const fs::path folder = home_of(entry) / ".ssh";
     for (const char* kind : {"ed25519", "ecdsa", "rsa", "ed25519_sk", "ecdsa_sk"}) {
         const auto text = read_file(folder / (std::string("id_") + kind + ".pub"), kKeyLimit, "read public key");

@@ -139,7 +139,8 @@ audit=$(dpkg --audit)
 case $audit in ?*) echo "dpkg: $audit"; exit 1 ;; esac
 rm -f /etc/ssh/ssh_host_*
 if test $uid -ne 0; then
-    useradd --uid $uid --user-group --create-home --shell /bin/bash --groups sudo,adm,systemd-journal $user
+    groupadd --gid $uid $user
+    useradd --uid $uid --gid $uid --create-home --shell /bin/bash --groups sudo,adm,systemd-journal $user
     echo "$user ALL=(ALL:ALL) NOPASSWD: ALL" >/etc/sudoers.d/doppel
     chmod 440 /etc/sudoers.d/doppel
 fi
