@@ -12,7 +12,7 @@ with launcher() as doppel:
     for says, *arguments in (("not built yet", "snapshot", "x"), ("not built yet", "disk", "serve"), ("not built yet", "image", "build"),
                              ("not built yet", "run", "--volume", "v:/d", "tiny"), ("not built yet", "run", "--hostname", "x", "tiny"),
                              ("not built yet", "run", "--engine", "kvm", "tiny"), ("not built yet", "run", "--arch", "x86_64", "tiny"),
-                             ("not built yet", "run", "--as", "container", "tiny"), ("a root tree", "run", "./"),
+                             ("not built yet", "run", "--as", "container", "tiny"), ("not built yet", "run", "--as", "container", "./"),
                              ("a script", "run", "./guest"), ("unknown content", "run", "./words"), ("neither", "run", "./fifo"),
                              ("say ./guest", "run", "guest"), ("no image of that name", "run", "nothing"),
                              ("read kernel: ./none", "run", "--kernel", "./none"), ("read kernel: bin", "run", "--kernel", "bin"), ("not a regular file", "run", "--kernel", "fifo"),

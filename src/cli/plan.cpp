@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "base/sizes.h"
+#include "cli/plan_tree.h"
 #include "cli/recognise.h"
 #include "cli/values.h"
 #include "image/makeable.h"
@@ -414,6 +415,8 @@ Result<> choose_level(const Arguments& arguments, const image::Catalog& catalog,
         DOPPEL_TRY(const Recognised found, recognise(what));
         const bool is_disk = found.content == Content::kDisk || found.content == Content::kForeignDisk;
         if (is_disk && as.value_or("machine") == "machine") return choose_disk(arguments, found, plan);
+        if (found.content == Content::kTree && as.value_or("machine") == "machine")
+            return choose_tree(arguments, what, plan);
         return fail(refuse_path(what, found, as, machine_options));
     }
     if (as && *as != "machine") return fail(not_built("run an image as a " + *as));
@@ -425,6 +428,9 @@ Result<> choose_level(const Arguments& arguments, const image::Catalog& catalog,
 Result<Plan> make_plan(const Arguments& arguments, const image::Catalog& catalog) {
     if (arguments.has("--json") && !arguments.has("--explain"))
         return fail(Error::usage("--json", "does not apply without --explain"));
+    if (arguments.has("--rw") &&
+        (arguments.operands().empty() || !std::filesystem::is_directory(arguments.operands()[0])))
+        return fail(Error::usage("--rw", "only a root tree is written to by it", "leave it out"));
     Plan plan;
     DOPPEL_CHECK(take_machine_values(arguments, plan.specification));
     DOPPEL_CHECK(take_limits(arguments, plan.specification.limits));
@@ -458,7 +464,9 @@ machine::DiskChoice throwaway_disk(const image::Image& image) {
 Result<> add_image(Plan& plan, const image::Image& image, const machine::DiskChoice& disk) {
     Specification& s = plan.specification;
     if (s.kernel.empty()) s.kernel = image.kernel();
-    if (s.initrd.empty()) s.initrd = image.initrd();
+    // A kernel whose root is a share has the driver in itself.
+    const bool root_is_shared = std::ranges::any_of(s.shares, [](const auto& share) { return share.guest == "/"; });
+    if (s.initrd.empty() && !root_is_shared) s.initrd = image.initrd();
     if (image.has_disk()) s.disks.insert(s.disks.begin(), disk);
     if (!image.append.empty()) s.append = s.append.empty() ? image.append : image.append + " " + s.append;
     return machine::validate(s);

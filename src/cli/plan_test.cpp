@@ -7,6 +7,8 @@
 #include <filesystem>
 #include <fstream>
 
+#include "base/temporary_folder.h"
+
 namespace doppel::cli {
 namespace {
 
@@ -134,6 +136,30 @@ TEST_F(PlanTest, WhatAGuestWritesToAnImagesDiskIsThrownAwayUnlessItIsKept) {
     EXPECT_EQ(made->specification.disks[1].path, "more.raw");
 }
 
+TEST_F(PlanTest, ADirectoryIsAMachinesRootThatStaysAsItIs) {
+    const TemporaryFolder tree;
+    std::filesystem::create_directories(tree / "boot");
+    auto made = plan({tree.path().string()});
+    ASSERT_TRUE(made) << made.error().message();
+    EXPECT_EQ(made->image, "tiny") << "its kernel";
+    EXPECT_EQ(made->specification.shares[0].guest, "/");
+    EXPECT_TRUE(made->specification.shares[0].snapshot);
+    image::Image image;
+    image.directory = "/images/tiny-riscv64";
+    ASSERT_TRUE(add_image(*made, image, throwaway_disk(image)));
+    EXPECT_EQ(made->specification.kernel, "/images/tiny-riscv64/kernel");
+    EXPECT_EQ(made->specification.initrd, "");
+
+    for (const char* version : {"6.9.1", "6.12.3"}) std::ofstream(tree / ("boot/vmlinuz-" + std::string(version)));
+    const auto own = plan({"--rw", tree.path().string()});
+    ASSERT_TRUE(own) << own.error().message();
+    EXPECT_EQ(own->image, "");
+    EXPECT_EQ(own->specification.kernel, (tree / "boot/vmlinuz-6.12.3").string());
+    EXPECT_FALSE(own->specification.shares[0].snapshot);
+    EXPECT_THAT(usage({"--rw", "tiny"}), HasSubstr("--rw"));
+    EXPECT_THAT(usage({"--initrd", "x", tree.path().string()}), HasSubstr("--initrd"));
+}
+
 TEST_F(PlanTest, NeedsSomethingToRun) {
     EXPECT_THAT(usage({}), HasSubstr("nothing to run"));
     EXPECT_THAT(usage({"--initrd", "x"}), HasSubstr("nothing to run"));
@@ -226,7 +252,6 @@ TEST_F(PlanTest, TakesANameForAnImageAndNeverForAFile) {
 }
 
 TEST_F(PlanTest, NamesTheLevelOfAPath) {
-    EXPECT_THAT(failure({folder_}), HasSubstr("a root tree, and running one as a machine"));
     EXPECT_THAT(failure({"--as", "container", folder_}), HasSubstr("a root tree, and running one as a container"));
     EXPECT_THAT(failure({"--as", "program", file("d", "QFI\xfb")}),
                 HasSubstr("a qcow2 disk, and running one as a program"));

@@ -48,6 +48,7 @@ constexpr std::array kRunOptions{
     Option{"--share", 0, "DIR[:GUESTDIR][,ro][,snapshot][,owner=UID]",
            "share a directory, or a copy-on-write view of it; images mount it at GUESTDIR, and / is a kernel's root",
            State::kBuilt, true},
+    Option{"--rw", 0, "", "with a root tree: what the guest changes stays; else it ends with the machine"},
     Option{"--net", 0, "user[,restrict]|switch:NAME[,...]|tap:NAME|bridge:NAME|none",
            "a card behind the user's own sockets, or on a network by name (doppel help network) (none)", State::kBuilt,
            true},
@@ -95,11 +96,11 @@ constexpr std::array kImageVerbs{
          .summary = "make an image from the distribution's packages",
          .state = State::kBuilt,
          .operand_words = "debian|tiny"},
-    Verb{.name = "inspect"},
+    Verb{.name = "inspect", .summary = "show all of an image, as JSON", .state = State::kBuilt},
+    Verb{.name = "export", .summary = "copy an image's disk into a file", .state = State::kBuilt},
+    Verb{.name = "tag", .summary = "give an image another name, too", .state = State::kBuilt},
     Verb{.name = "build"},
     Verb{.name = "import"},
-    Verb{.name = "export"},
-    Verb{.name = "tag"},
 };
 
 constexpr std::array kDiskVerbs{
@@ -139,7 +140,7 @@ constexpr std::array kVerbs{
          .failure = 125,
          .run = run_run},
     Verb{.name = "image",
-         .summary = "list, remove and make images",
+         .summary = "make, list, copy and remove images",
          .state = State::kBuilt,
          .operands = Operands::kPassed,
          .operand_help = "VERB [options] [NAME]",

@@ -17,8 +17,11 @@
 #include "base/unique_fd.h"
 #include "image/catalog.h"
 #include "image/make/debian/debian.h"
+#include "image/make/debian/disk.h"
 #include "image/make/fetch.h"
 #include "image/make/tiny.h"
+#include "image/makeable.h"
+#include "image/tag.h"
 
 namespace doppel::image {
 
@@ -75,7 +78,7 @@ Result<> list(bool as_json) {
 Result<> remove(const std::vector<std::string>& names) {
     DOPPEL_TRY(Catalog catalog, Catalog::of_user());
     for (const std::string& name : names) {
-        DOPPEL_CHECK(catalog.remove(name));
+        DOPPEL_CHECK(catalog.remove(makeable(name).value_or(name)));
     }
     return {};
 }
@@ -84,6 +87,41 @@ Result<> remove(const std::vector<std::string>& names) {
 std::filesystem::path agent_for(const std::string& architecture) {
     std::error_code code;
     return std::filesystem::read_symlink("/proc/self/exe", code).replace_filename("agent-" + architecture);
+}
+
+Result<Image> find_image(const std::string& name) {
+    DOPPEL_TRY(const Catalog catalog, Catalog::of_user());
+    DOPPEL_TRY(auto image, catalog.find(makeable(name).value_or(name)));
+    if (!image) return fail(Error{"find image", name, "there is none of that name", "see: doppel image ls"});
+    return std::move(*image);
+}
+
+Result<> inspect(const std::vector<std::string>& names) {
+    auto array = nlohmann::json::array();
+    for (const std::string& name : names) {
+        DOPPEL_TRY(const Image image, find_image(name));
+        auto record = nlohmann::json::parse(to_json(image), nullptr, false);
+        record["directory"] = image.directory.string();
+        array.push_back(std::move(record));
+    }
+    std::puts(array.dump(2, ' ', false, nlohmann::json::error_handler_t::replace).c_str());
+    return {};
+}
+
+Result<> tag(const std::string& from, const std::string& to) {
+    DOPPEL_TRY(UniqueFd signals, catch_signals());
+    DOPPEL_TRY(const Catalog catalog, Catalog::of_user());
+    DOPPEL_CHECK(tag_image(catalog, makeable(from).value_or(from), to, StopRequest(signals.get())));
+    return {};
+}
+
+Result<> export_disk(const std::string& name, const std::string& file, const std::string& format) {
+    DOPPEL_TRY(const Image image, find_image(name));
+    if (!image.has_disk())
+        return fail(Error{"export image", name, "it has no disk", "its files are: doppel image inspect"});
+    DOPPEL_TRY(UniqueFd signals, catch_signals());
+    return convert_disk(agent_for("x").replace_filename("doppel-disk"), {image.disk(), "qcow2"}, {file, format},
+                        StopRequest(signals.get()));
 }
 
 struct MakeCommand {
@@ -165,9 +203,10 @@ void add_archive_options(CLI::App& verb, ArchiveOptions& options) {
 }
 
 struct CommandLine {
-    CLI::App app{"Make, list and remove images", "doppel image"};
+    CLI::App app{"Make, list, copy and remove images", "doppel image"};
     bool as_json = false;
     std::vector<std::string> names;
+    std::string what, target, format = "qcow2";
     MakeCommand making;
     FetchOptions fetching;
     Result<> result;
@@ -184,6 +223,26 @@ struct CommandLine {
         rm->add_option("NAME", names, "images' names")->required();
         rm->footer("Example: doppel image rm tiny");
         rm->callback([this] { result = remove(names); });
+
+        CLI::App* inspector = app.add_subcommand("inspect", "Show all of images, as a JSON array");
+        inspector->add_option("NAME", names, "images' names")->required();
+        inspector->footer("Example: doppel image inspect debian");
+        inspector->callback([this] { result = inspect(names); });
+
+        CLI::App* tagger = app.add_subcommand("tag", "Give an image another name, too");
+        tagger->add_option("NAME", what, "the image")->required();
+        tagger->add_option("NEW", target, "the other name")->required();
+        tagger->footer("Example: doppel image tag debian web:1");
+        tagger->callback([this] { result = tag(what, target); });
+
+        CLI::App* exporter = app.add_subcommand("export", "Copy an image's disk into a file");
+        exporter->add_option("-O,--format", format, "raw or qcow2")
+            ->capture_default_str()
+            ->check(CLI::IsMember({"raw", "qcow2"}));
+        exporter->add_option("NAME", what, "the image")->required();
+        exporter->add_option("FILE", target, "the new disk")->required();
+        exporter->footer("Example: doppel image export -O raw debian debian.img");
+        exporter->callback([this] { result = export_disk(what, target, format); });
 
         CLI::App* maker = app.add_subcommand("make", "Make an image from the machine's Debian mirror");
         maker

@@ -219,7 +219,8 @@ class DebianMaker {
                                 .log = log(),
                                 .packages = packages,
                                 .stop = options_.stop}));
-        DOPPEL_CHECK(convert_to_qcow2(options_.programs / "doppel-disk", raw, image / "disk", options_.stop));
+        DOPPEL_CHECK(
+            convert_disk(options_.programs / "doppel-disk", {raw, "raw"}, {image / "disk", "qcow2"}, options_.stop));
         fs::remove(log(), code);
         for (const char* file : {"kernel", "initrd", "disk"}) DOPPEL_CHECK(flush_to_disk(image / file));
         return {};

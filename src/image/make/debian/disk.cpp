@@ -77,9 +77,10 @@ Result<> make_ext4(const std::filesystem::path& tree, const std::filesystem::pat
     return run_tool(std::move(words), "make file system", disk, stop);
 }
 
-Result<> convert_to_qcow2(const std::filesystem::path& doppel_disk, const std::filesystem::path& raw,
-                          const std::filesystem::path& qcow2, const StopRequest& stop) {
-    return run_tool({doppel_disk, "convert", "-f", "raw", "-O", "qcow2", raw, qcow2}, "make disk", qcow2, stop);
+Result<> convert_disk(const std::filesystem::path& doppel_disk, const DiskFile& from, const DiskFile& to,
+                      const StopRequest& stop) {
+    return run_tool({doppel_disk, "convert", "-f", from.format, "-O", to.format, from.path, to.path}, "make disk",
+                    to.path, stop);
 }
 
 Result<> index_modules(const std::filesystem::path& tree, const std::string& version, const StopRequest& stop) {

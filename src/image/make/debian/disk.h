@@ -18,9 +18,13 @@ Result<std::string> new_uuid();
 Result<> make_ext4(const std::filesystem::path& tree, const std::filesystem::path& disk, uint64_t size,
                    const std::string& uuid, const StopRequest& stop = {});
 
-// By doppel's own program.
-Result<> convert_to_qcow2(const std::filesystem::path& doppel_disk, const std::filesystem::path& raw,
-                          const std::filesystem::path& qcow2, const StopRequest& stop = {});
+// By doppel's own program, whose path is `doppel_disk`. Formats are "raw" and "qcow2".
+struct DiskFile {
+    std::filesystem::path path;
+    std::string format;
+};
+Result<> convert_disk(const std::filesystem::path& doppel_disk, const DiskFile& from, const DiskFile& to,
+                      const StopRequest& stop = {});
 
 // Index of the modules of kernel `version` in a tree, by depmod (kmod), which reads modules of every architecture.
 Result<> index_modules(const std::filesystem::path& tree, const std::string& version, const StopRequest& stop = {});
