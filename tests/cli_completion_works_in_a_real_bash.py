@@ -28,7 +28,7 @@ with launcher() as doppel:
     check(complete(doppel, "stop", "d") == {"dev", "data"})
     check(complete(doppel, "undelete", "") == {"gone"})
     check(complete(doppel, "rm", "--") == {"--help", "--force", "--now"})
-    check(complete(doppel, "run", "--me") == {"--memory"})
+    check(complete(doppel, "run", "--me") == {"--memory", "--memory-limit"})
     check(complete(doppel, "run", "--engine", "") == {"auto", "translate", "interpret", "check"})
     check(complete(doppel, "run", "--irqchip", "") == {"aia", "plic"})
     check(complete(doppel, "run", "--console", "s") == {"stdio", "socket:"})

@@ -38,7 +38,9 @@ with launcher() as doppel:
                                       "translation_cache_size": 32 << 20, "translate_without": "windows,loops", "cpus": 3, "memory": 1 << 30, "kernel": "Image",
                                       "initrd": "", "append": 'a "b" \u20ac', "firmware": "", "irqchip": "plic", "virtio": "mmio", "vsock": "vsock,cid=9", "console": "file:log", "agent": "socket:a", "control": "none", "share": ["d:/mnt,ro"], "net": ["user"], "publish": ["127.0.0.1:80:8080"],
                                       "no_reboot": True, "disk": ["a,,b,ro", "c,iops=5"], "code_flash": "", "variable_flash": "",
-                                      "gdb": "", "sandbox": True, "statistics": "run.json", "trace": ["irq,trap=a=b,limit=1M", "sbi=-"], "vlen": 0, "name": ""}, answer)
+                                      "gdb": "", "sandbox": True, "statistics": "run.json", "trace": ["irq,trap=a=b,limit=1M", "sbi=-"], "vlen": 0, "name": "",
+                                      "max_cpus": 0, "memory_limit": 0, "cpu_weight": 0, "cpu_quota": "", "cpu_pin": [], "io_weight": 0, "io_bps": 0,
+                                      "io_iops": 0}, answer)
 
     # An image that cannot be made fails the run; what the maker prints is no guest's output.
     doppel.put_beside("doppel-image", IMAGE_MAKER)
