@@ -88,10 +88,16 @@ class CodeCache {
     const uint8_t* translate(const Straddle& place, CodeMode mode, TracedTranslation* traced = nullptr);
     // The jump at `site` leads to the code for `physical` from now on.
     void link(uint8_t* site, uint64_t physical, CodeMode mode);
-    // The block at `physical` is where time is spent: the loop around it, if there is one, is compiled as one, by a
-    // thread of the cache's own; at once, when it is traced.
-    void translate_loop(const memory::Region& region, uint64_t physical, CodeMode mode,
-                        TracedTranslation* traced = nullptr);
+    // Where time is spent.
+    struct LoopPlace {
+        const memory::Region* region;
+        uint64_t physical;  // of a block
+        CodeMode mode;
+        std::vector<uint16_t> visited = {};  // offsets of blocks in its page that must be in the loop
+    };
+    // The loop around the block, if there is one, is compiled as one, by a thread of the cache's own; at once, when it
+    // is traced.
+    void translate_loop(const LoopPlace& place, TracedTranslation* traced = nullptr);
     // Starts that thread; until then, and where the host has none to give, the caller compiles. Once, before harts run.
     void start_thread();
     // Waits until all loops are compiled.
@@ -141,9 +147,7 @@ class CodeCache {
     // A loop to be compiled.
     using PageCopy = std::array<uint8_t, memory::kPageSize>;
     struct LoopJob {
-        const memory::Region* region;
-        uint64_t physical;  // of the block in it
-        CodeMode mode;
+        LoopPlace place;
         uint64_t generation;
         PageCopy page;
     };
@@ -152,7 +156,8 @@ class CodeCache {
     CodeCache(doppel::translate::CodeMemory memory, std::shared_ptr<StoredCode> stored,
               const doppel::translate::Techniques& techniques);
     void compile_loops(const std::stop_token& stop);
-    std::optional<CompiledLoop> compile(const LoopJob& job) const;
+    CompiledLoop compile(const LoopJob& job) const;
+    void finish(const LoopJob& job, const CompiledLoop& made, TracedTranslation* traced);
     void install(const LoopJob& job, const CompiledLoop& made, TracedTranslation* traced);
     bool settled(const CodePage& page) const;
     void drop(NativeBlock& block);

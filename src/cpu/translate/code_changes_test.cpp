@@ -37,7 +37,7 @@ class CodeChanges : public testing::Test {
     bool is_known(uint64_t physical) { return cache->find(physical, kMode) != nullptr; }
     void change(uint64_t physical) { machine.put(physical, {"addi a0, a0, 2"}); }
     void heat(uint64_t physical) {
-        cache->translate_loop(ram(), physical, kMode);
+        cache->translate_loop({&ram(), physical, kMode});
         cache->finish_loops();
     }
 

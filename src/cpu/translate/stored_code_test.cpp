@@ -80,7 +80,7 @@ class StoredCodeTest : public testing::Test {
     // Translates all that the constructor wrote, the loop as one.
     void translate_all(CodeCache& cache) {
         for (const uint64_t at : kBlocks) EXPECT_NE(cache.translate(ram(), at, kMode), nullptr);
-        cache.translate_loop(ram(), kLoop, kMode);
+        cache.translate_loop({&ram(), kLoop, kMode});
     }
     // What a machine that has done so leaves behind.
     std::vector<Unit> translated() {

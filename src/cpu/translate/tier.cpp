@@ -133,6 +133,7 @@ void Tier::context_changed(uint32_t context) {
     changed_ = true;
     context_ = context;
     mode_ = now;
+    probe_.end();
     site_ = nullptr;
     select_jumps();
 }
@@ -162,7 +163,7 @@ void Tier::fence_instructions() {
 
 void Tier::forget_code() {
     std::fill(known_.begin(), known_.end(), Known{});
-    samples_.fill({});
+    probe_.forget();
     drop_jumps();
 }
 
@@ -202,16 +203,12 @@ void Tier::translate(const CodePlace& place) {
 
 // Where the budget runs out is where time is spent.
 void Tier::sample(const CodePlace& place) {
-    constexpr uint32_t kHot = 4;
     if (!cache_->techniques().loops) return;
-    const uint64_t key = key_of(place.physical);
-    Sample& found = samples_[(key ^ key >> 10) % kSamples];
-    if (found.key != key) found = {key, 0};
-    if (++found.count != kHot) return;
-    const memory::Region* region = memory_.find(place.physical, 1);
+    const auto loop = probe_.note(place.physical, key_of(place.physical));
+    const memory::Region* region = loop ? memory_.find(loop->physical, 1) : nullptr;
     if (region == nullptr) return;
     TracedTranslation traced;
-    cache_->translate_loop(*region, place.physical, mode_, tells() ? &traced : nullptr);
+    cache_->translate_loop({region, loop->physical, mode_, loop->visited}, tells() ? &traced : nullptr);
     if (!traced.blocks.empty()) tell(traced, place);
 }
 
@@ -277,15 +274,18 @@ interpret::NativeTier::Next Tier::run(const CodePlace& place, interpret::SoftTlb
     if (generation != generation_) site = nullptr;
     if (site != nullptr && site_target_ == place.pc) cache_->link(site, place.physical, mode_);
     state_.page = place.pc & kPageMask;
-    state_.budget = budget;
+    const int64_t given = probe_.limit(budget);
+    kept_ = budget - given;
+    state_.budget = given;
     show_tlb(tlb);
     auto reason = static_cast<Exit>(enter_(state_of(hart_), code));
     cache_->exit(participant_);
     state_.last_return = nullptr;
     accrue_flags();
-    bool ran = state_.budget != budget;
+    bool ran = state_.budget != given;
     int64_t before = budget;
-    budget = state_.budget;
+    budget = state_.budget + kept_;
+    if (reason != Exit::kBudget) probe_.end();
     Next next = leave(reason);
     if (reason == Exit::kAccess || reason == Exit::kInterpret) budget += state_.not_executed();
     instructions_ += static_cast<uint64_t>(before - budget);
@@ -311,7 +311,7 @@ const void* Tier::fill(uint64_t* registers, const uint8_t* note) {
 
 uint64_t Tier::execute(SystemFunction function, const uint64_t* arguments) {
     state_.refused = 1;
-    auto context = host_.begin_system(state_.pc(), state_.budget + state_.not_executed());
+    auto context = host_.begin_system(state_.pc(), state_.budget + kept_ + state_.not_executed());
     if (!context) return 0;
     accrue_flags();
     changed_ = false;

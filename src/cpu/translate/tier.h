@@ -12,6 +12,7 @@
 #include "cpu/translate/code_cache.h"
 #include "cpu/translate/hart_layout.h"
 #include "cpu/translate/helpers.h"
+#include "cpu/translate/loop_probe.h"
 #include "cpu/vcpu.h"
 #include "isa/riscv/vector.h"
 
@@ -134,15 +135,9 @@ class Tier final : public interpret::NativeTier {
     doppel::translate::x86::EnterFunction enter_;
     Participant participant_;
     JumpTables tables_;
-    // How often the budget ran out at a block, for some.
-    struct Sample {
-        uint64_t key = ~uint64_t{0};
-        uint32_t count = 0;
-    };
-    static constexpr size_t kSamples = 1 << 10;
     void sample(const interpret::CodePlace& place);
 
-    std::array<Sample, kSamples> samples_{};
+    LoopProbe probe_;
     std::vector<Known> known_{kKnown};  // void when the cache's generation changes
     CodeMode mode_;
     uint32_t context_ = 0;
@@ -150,7 +145,8 @@ class Tier final : public interpret::NativeTier {
     uint64_t drops_ = 0;
     interpret::SoftTlb* tlb_ = nullptr;
     bool changed_ = false;  // since code called `execute`
-    bool sampled_ = false;  // the budget ran out at hart.pc
+    int64_t kept_ = 0;      // of the budget, from translated code
+    bool sampled_ = false;  // the budget ran out at hart.pc, for the probe
     uint64_t instructions_ = 0;
     std::array<uint64_t, doppel::translate::x86::kExits> exits_{};
     // The jump that ended the last run, and where it wants to go.
