@@ -50,8 +50,9 @@ constexpr std::array kRunOptions{
            State::kBuilt, true},
     Option{"--rw", 0, "", "with a root tree: what the guest changes stays; else it ends with the machine"},
     Option{"--net", 0, "user[,restrict]|switch:NAME[,...]|tap:NAME|bridge:NAME|none",
-           "a card behind the user's own sockets, or on a network by name (doppel help network) (none)", State::kBuilt,
-           true},
+           "a card behind the user's own sockets, on a network by name (doppel network create --help), or on the "
+           "host's (none)",
+           State::kBuilt, true},
     Option{"--publish", 0, "[ADDR:]HOST:GUEST[/udp]", "a port of the host that leads to the guest's", State::kBuilt,
            true},
     Option{"--console", 0, "stdio|file:FILE|pty|socket:FILE|none", "where the console goes (stdio)"},

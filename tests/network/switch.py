@@ -111,6 +111,16 @@ def test_two_guests_on_a_switch_reach_each_other_by_address_and_by_name():
             db.ask(f"ping -c 1 {gateway}")
 
 
+def test_guests_on_a_switch_have_ipv6_and_a_router():
+    with own_state() as state, machines("switch:lab,name=a", "switch:lab,name=b") as (a, b):
+        prefix = show(state, "lab")["prefix"].removesuffix("/64")
+        ask_until(b, "ip -6 addr show eth0", prefix.removesuffix(":"))
+        ask_until(a, "ip -6 route", "default via fe80::2")
+        ask_until(a, "nslookup -type=aaaa b.lab", prefix.removesuffix(":"))
+        ask_until(a, "ping6 -c 1 -W 5 b.lab", "1 packets received")
+        ask_until(a, f"ping6 -c 1 -W 5 {prefix}2", "1 packets received")
+
+
 def test_large_transfers_between_guests_are_whole():
     with own_state(), machines("switch:lab,name=a", "switch:lab,name=b") as (a, b):
         wanted = a.ask("dd if=/dev/urandom of=/tmp/f bs=1M count=16 2>/dev/null; sha256sum </tmp/f")

@@ -28,16 +28,7 @@ struct CommandLine {
 
     CommandLine() {
         app.require_subcommand(1);
-        app.footer(
-            "Machines join by name: doppel run --net switch:NAME[,OPTION...]\n"
-            "  vlan=N            in this VLAN, untagged (1)\n"
-            "  trunk=N[-N][+...] in these, tagged; native=N: this one untagged\n"
-            "  name=LABEL        what the others know it by (the instance's name): LABEL.NAME\n"
-            "  mac=ADDRESS       of its card\n"
-            "  rate=SIZE         bytes a second, each way\n"
-            "  pin               frames with another source address are dropped\n"
-            "  isolated          no frames to and from other isolated members\n"
-            "Example: doppel network create lab --uplink none");
+        app.footer("Example: doppel network create lab --uplink none");
         add_create();
         add_list();
         add_remove();
@@ -53,7 +44,16 @@ struct CommandLine {
         verb->add_flag("--restrict", creating.restricted, "nothing outside is reached; published ports lead in");
         verb->add_flag("--no-services", creating.no_services, "no DHCP, router advertisements and DNS");
         verb->add_option("NAME", creating.name, "its name")->required();
-        verb->footer("Example: doppel network create lab --subnet 10.20.30.0/24");
+        verb->footer(
+            "Machines join by name: doppel run --net switch:NAME[,OPTION...]\n"
+            "  vlan=N            in this VLAN, untagged (1)\n"
+            "  trunk=N[-N][+...] in these, tagged; native=N: this one untagged\n"
+            "  name=LABEL        what the others know it by (the instance's name): LABEL.NAME\n"
+            "  mac=ADDRESS       of its card\n"
+            "  rate=SIZE         bytes a second, each way\n"
+            "  pin               frames with another source address are dropped\n"
+            "  isolated          no frames to and from other isolated members\n"
+            "Example: doppel network create lab --subnet 10.20.30.0/24");
         verb->callback([this] { result = create(creating); });
     }
     void add_list() {
