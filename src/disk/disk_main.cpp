@@ -1,22 +1,14 @@
 // doppel-disk: the verbs of `doppel disk`, apart from the launcher because they need libraries that it does not.
 #include <CLI/CLI.hpp>
-#include <exception>
 #include <string>
 
-#include "base/progress.h"
+#include "base/verb_program.h"
 #include "disk/format_options.h"
 #include "disk/verbs.h"
 
 namespace doppel::disk {
 
 namespace {
-
-constexpr int kFailed = 1, kUsage = 2;
-
-int report(const Error& error) {
-    write_past_progress("doppel: " + error.message() + "\n");
-    return error.kind == ErrorKind::kUsage ? kUsage : kFailed;
-}
 
 const char* const kFormatHelp = "raw or qcow2, instead of what the content says";
 
@@ -123,25 +115,10 @@ struct CommandLine {
     static std::string format_options_help() { return std::string("NAME=VALUE,...: ") + kFormatOptionsHelp; }
 };
 
-int run_command(int argc, char** argv) {
-    CommandLine line;
-    try {
-        line.app.parse(argc, argv);
-    } catch (const CLI::ParseError& error) {
-        if (error.get_exit_code() == 0) return line.app.exit(error);
-        return report(Error{"usage", "doppel disk", error.what(), "see: doppel disk --help", ErrorKind::kUsage});
-    }
-    return line.result ? *line.result : report(line.result.error());
-}
-
 }  // namespace
 
 }  // namespace doppel::disk
 
 int main(int argc, char** argv) {
-    try {
-        return doppel::disk::run_command(argc, argv);
-    } catch (const std::exception& error) {
-        return doppel::disk::report({"run", "doppel disk", error.what(), ""});
-    }
+    return doppel::run_verb_program<doppel::disk::CommandLine>(argc, argv);
 }

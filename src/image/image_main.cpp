@@ -6,7 +6,6 @@
 #include <clocale>
 #include <csignal>
 #include <cstdio>
-#include <exception>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
@@ -15,6 +14,7 @@
 #include "base/progress.h"
 #include "base/sizes.h"
 #include "base/unique_fd.h"
+#include "base/verb_program.h"
 #include "image/catalog.h"
 #include "image/make/debian/debian.h"
 #include "image/make/debian/disk.h"
@@ -26,13 +26,6 @@
 namespace doppel::image {
 
 namespace {
-
-constexpr int kSuccess = 0, kFailed = 1, kUsage = 2;
-
-int report(const Error& error) {
-    write_past_progress("doppel: " + error.message() + "\n");
-    return error.kind == ErrorKind::kUsage ? kUsage : kFailed;
-}
 
 // Ctrl-C and kill become a request to stop, so that what is half made is removed.
 Result<UniqueFd> catch_signals() {
@@ -270,26 +263,11 @@ struct CommandLine {
     }
 };
 
-int run_command(int argc, char** argv) {
-    CommandLine line;
-    try {
-        line.app.parse(argc, argv);
-    } catch (const CLI::ParseError& error) {
-        if (error.get_exit_code() == 0) return line.app.exit(error);
-        return report(Error{"usage", "doppel image", error.what(), "see: doppel image --help", ErrorKind::kUsage});
-    }
-    return line.result ? kSuccess : report(line.result.error());
-}
-
 }  // namespace
 
 }  // namespace doppel::image
 
 int main(int argc, char** argv) {
     std::setlocale(LC_CTYPE, "C.UTF-8");  // libarchive takes names in packages for what they are
-    try {
-        return doppel::image::run_command(argc, argv);
-    } catch (const std::exception& error) {
-        return doppel::image::report({"run", "doppel image", error.what(), ""});
-    }
+    return doppel::run_verb_program<doppel::image::CommandLine>(argc, argv);
 }

@@ -1,21 +1,13 @@
 // doppel-network: the verbs of `doppel network`, apart from the launcher because they need libraries that it does not.
 #include <CLI/CLI.hpp>
 #include <csignal>
-#include <cstdio>
-#include <exception>
 
+#include "base/verb_program.h"
 #include "cli/network/verbs.h"
 
 namespace doppel::cli::network {
 
 namespace {
-
-constexpr int kFailed = 1, kUsage = 2;
-
-int report(const Error& error) {
-    std::fprintf(stderr, "doppel: %s\n", error.message().c_str());
-    return error.kind == ErrorKind::kUsage ? kUsage : kFailed;
-}
 
 struct CommandLine {
     CLI::App app{"Make, list, remove, show and watch networks", "doppel network"};
@@ -88,26 +80,11 @@ struct CommandLine {
     }
 };
 
-int run_command(int argc, char** argv) {
-    CommandLine line;
-    try {
-        line.app.parse(argc, argv);
-    } catch (const CLI::ParseError& error) {
-        if (error.get_exit_code() == 0) return line.app.exit(error);
-        return report(Error{"usage", "doppel network", error.what(), "see: doppel network --help", ErrorKind::kUsage});
-    }
-    return line.result ? *line.result : report(line.result.error());
-}
-
 }  // namespace
 
 }  // namespace doppel::cli::network
 
 int main(int argc, char** argv) {
     std::signal(SIGPIPE, SIG_IGN);
-    try {
-        return doppel::cli::network::run_command(argc, argv);
-    } catch (const std::exception& error) {
-        return doppel::cli::network::report({"run", "doppel network", error.what(), ""});
-    }
+    return doppel::run_verb_program<doppel::cli::network::CommandLine>(argc, argv);
 }
