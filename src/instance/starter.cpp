@@ -15,6 +15,7 @@
 #include "base/file.h"
 #include "instance/lifecycle.h"
 #include "instance/limits.h"
+#include "network/lan/folder.h"
 
 namespace doppel::instance {
 namespace {
@@ -133,6 +134,16 @@ void choose_surroundings(machine::Specification& machine, const Instance& instan
     machine.name = instance.row.name;
 }
 
+// A switch that the machine starts would be in its cgroup, and work within its limits.
+Result<> start_switches(const machine::Specification& machine) {
+    for (const machine::NetChoice& net : machine.networks) {
+        if (net.kind != machine::NetKind::kSwitch) continue;
+        DOPPEL_TRY(const network::lan::Folder folder, network::lan::Folder::of_user());
+        DOPPEL_CHECK(folder.reach(net.name));
+    }
+    return {};
+}
+
 }  // namespace
 
 Result<UniqueFd> start(const Store& store, const Instance& instance, machine::Specification machine,
@@ -143,6 +154,7 @@ Result<UniqueFd> start(const Store& store, const Instance& instance, machine::Sp
     DOPPEL_CHECK(folder.make_for(instance.row.id));
     choose_surroundings(machine, instance);
     DOPPEL_CHECK(machine::validate(machine));
+    DOPPEL_CHECK(start_switches(machine));
     DOPPEL_CHECK(prepare_limits(directory, machine));
     GroupsUntilStarted groups(directory);
     DOPPEL_TRY(const UniqueFd specification, machine::to_memfd(machine));

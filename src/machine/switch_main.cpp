@@ -32,7 +32,7 @@ constexpr int kFolder = link::kFirstDescriptor, kReady = kFolder + 1;
 constexpr const char* kPurpose = "start the network";
 constexpr const char* kNat = "doppel-nat";
 
-// What it has to say later has nobody who reads it on a terminal.
+// What it and its processes have to say, which outlive who started them: nobody waits for the end of their output.
 void open_log(int folder, const std::string& name) {
     constexpr mode_t kMode = 0600;
     const UniqueFd log(openat(folder, name.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, kMode));
@@ -108,6 +108,7 @@ Result<> watch_signals(EventLoop& loop, UniqueFd& signals) {
 }
 
 Result<> serve(const lan::NetworkOptions& options, int folder) {
+    open_log(folder, options.name + lan::kLogEnding);
     DOPPEL_TRY(const auto loop, EventLoop::create());
     UniqueFd signals;
     DOPPEL_CHECK(watch_signals(*loop, signals));
@@ -123,7 +124,6 @@ Result<> serve(const lan::NetworkOptions& options, int folder) {
         parts.name = options.tap;
         DOPPEL_CHECK(server->add_uplink(std::move(parts)));
     }
-    open_log(folder, options.name + lan::kLogEnding);
     DOPPEL_CHECK(confine(folder));
     link::tell_ready(kReady);
     close(kReady);

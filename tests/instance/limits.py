@@ -83,6 +83,16 @@ def test_limits_are_cgroups_where_they_can_be_made_and_they_go_with_the_instance
         check(not any(path.exists() for path in again.values()), "left behind after its keeper was killed:", again)
 
 
+def test_a_switch_that_an_instance_needs_is_not_within_its_limits():
+    with instances() as some:
+        some.succeed("run", "-d", "--name", "dev", "--cpu-quota", "50%", "--net", "switch:limited", *forever())
+        for path in groups(some, "dev").values():
+            names = {pathlib.Path(f"/proc/{pid}/comm").read_text().strip() for pid in (path / "cgroup.procs").read_text().split()}
+            check("doppel-machine" in names and not names & {"doppel-switch", "doppel-nat"}, names, "in", path)
+        some.succeed("kill", "dev")
+        some.succeed("network", "rm", "-f", "limited")
+
+
 def test_a_limit_is_put_on_an_instance_that_runs():
     with instances() as some:
         some.succeed("run", "-d", "--name", "dev", *forever())
