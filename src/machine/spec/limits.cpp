@@ -68,8 +68,8 @@ Result<CpuPin> pin_from(std::string_view text) {
         list.remove_prefix(comma + 1);
     }
     std::ranges::sort(pin.processors);
-    const auto rest = std::ranges::unique(pin.processors);
-    pin.processors.erase(rest.begin(), rest.end());
+    // Not ranges::unique: clang 14 cannot compile what libstdc++ 12 makes it return.
+    pin.processors.erase(std::unique(pin.processors.begin(), pin.processors.end()), pin.processors.end());
     return pin;
 }
 

@@ -166,8 +166,8 @@ class DebianMaker {
 
     Result<> unpack(std::vector<fs::path> debs, TreeWriter& tree, SetupInput& setup, DatabaseOf& made) const {
         // Others write through its links: /bin, /lib, /sbin.
-        std::ranges::stable_partition(
-            debs, [](const fs::path& deb) { return deb.filename().string().starts_with("base-files_"); });
+        std::stable_partition(debs.begin(), debs.end(),
+                              [](const fs::path& deb) { return deb.filename().string().starts_with("base-files_"); });
         DpkgDatabase database;
         Progress bar("unpack", debs.size(), ProgressUnit::kItems);
         for (const fs::path& deb : debs) {
