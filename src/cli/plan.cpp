@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "base/sizes.h"
+#include "cli/plan_disk.h"
 #include "cli/plan_tree.h"
 #include "cli/recognise.h"
 #include "cli/values.h"
@@ -326,27 +327,9 @@ Error refuse_path(const std::string& path, const Recognised& what, const std::op
                   bool machine_options) {
     if (what.content == Content::kKernel) return run_failed(path, "it is a Linux kernel", "use --kernel " + path);
     if (what.content == Content::kUnknown && !as)
-        return run_failed(path, "it is " + what.kind, "name a raw disk by --disk, and give --kernel or --firmware");
+        return run_failed(path, "it is " + what.kind, "name a raw disk by --disk");
     const std::string level = as ? *as : machine_options ? "machine" : std::string(level_of(what));
     return run_failed(path, "it is " + what.kind + ", and running one as a " + level + " is not built yet");
-}
-
-constexpr std::array kStartable{"--kernel", "--firmware", "--flash"};
-
-// The disk becomes the machine's first one.
-Result<> choose_disk(const Arguments& arguments, const Recognised& found, Plan& plan) {
-    const std::string& path = arguments.operands()[0];
-    if (found.content == Content::kForeignDisk)
-        return fail(run_failed(path, "it is " + found.kind + ", which doppel cannot read",
-                               "convert it with qemu-img convert -O qcow2"));
-    if (std::ranges::none_of(kStartable, [&](const char* option) { return arguments.has(option); }))
-        return fail(run_failed(path, "it is " + found.kind + ", and a machine needs something that starts it",
-                               "give --firmware or --kernel, too"));
-    if (arguments.operands().size() > 1)
-        return fail(run_failed(arguments.operands()[1], "running a command inside a machine is not built yet"));
-    plan.specification.disks.insert(plan.specification.disks.begin(), machine::DiskChoice{.path = path});
-    if (plan.level.why.empty()) plan.level = {"machine", path + " is " + found.kind};
-    return {};
 }
 
 constexpr uint64_t kSystemMemory = uint64_t{1} << 30;  // bytes
@@ -365,6 +348,11 @@ Result<> set_system_defaults(const Arguments& arguments, Specification& s) {
         DOPPEL_CHECK(machine::check_share(share));
     }
     return {};
+}
+
+Result<> start_system(const Arguments& arguments, const image::Catalog& catalog, Plan& plan) {
+    DOPPEL_CHECK(start_through_firmware(arguments, catalog, plan));
+    return set_system_defaults(arguments, plan.specification);
 }
 
 Result<> choose_image(const Arguments& arguments, const image::Catalog& catalog, const std::string& word, Plan& plan) {
@@ -402,19 +390,22 @@ Result<> choose_level(const Arguments& arguments, const image::Catalog& catalog,
     if (as) plan.level = {*as, "asked by --as"};
     if (arguments.operands().empty()) {
         const auto* given = std::ranges::find_if(kStartable, [&](const char* option) { return arguments.has(option); });
-        if (given == kStartable.end())
-            return fail(Error::usage("run",
-                                     arguments.has("--disk") ? "nothing starts the machine" : "there is nothing to run",
+        const bool only_disks = given == kStartable.end();
+        if (only_disks && !arguments.has("--disk"))
+            return fail(Error::usage("run", "there is nothing to run",
                                      "give an image such as tiny, a path, --kernel, --firmware or --flash"));
-        if (!as) plan.level = {"machine", std::string(*given) + " is a machine's"};
-        return {};
+        if (!as) plan.level = {"machine", std::string(only_disks ? "--disk" : *given) + " is a machine's"};
+        return only_disks ? start_system(arguments, catalog, plan) : Result<>();
     }
     const std::string& what = arguments.operands()[0];
     if (what.empty()) return fail(Error::usage("run", "WHAT is empty", "give an image such as tiny, or a path"));
     if (what.find('/') != what.npos) {
         DOPPEL_TRY(const Recognised found, recognise(what));
         const bool is_disk = found.content == Content::kDisk || found.content == Content::kForeignDisk;
-        if (is_disk && as.value_or("machine") == "machine") return choose_disk(arguments, found, plan);
+        if (is_disk && as.value_or("machine") == "machine") {
+            DOPPEL_CHECK(choose_disk(arguments, found, plan));
+            return names_what_starts(arguments) ? Result<>() : start_system(arguments, catalog, plan);
+        }
         if (found.content == Content::kTree && as.value_or("machine") == "machine")
             return choose_tree(arguments, what, plan);
         return fail(refuse_path(what, found, as, machine_options));

@@ -206,7 +206,6 @@ TEST_F(PlanTest, TakesDisksForAMachine) {
               (std::vector<machine::DiskChoice>{{.path = "a.img", .read_only = true},
                                                 {.path = "b.qcow2", .snapshot = true, .serial = "b"}}));
     EXPECT_THAT(usage({"--kernel", "Image", "--disk", "a,rw"}), HasSubstr("rw is no option of a disk"));
-    EXPECT_THAT(usage({"--disk", "a"}), HasSubstr("nothing starts the machine"));
     EXPECT_THAT(usage({"--as", "program", "--disk", "a"}), HasSubstr("only a machine has it"));
     std::vector<std::string> many{"--kernel", "Image"};
     for (size_t i = 0; i <= machine::kMaxDisks; i++) many.insert(many.end(), {"--disk", "d"});
@@ -215,9 +214,6 @@ TEST_F(PlanTest, TakesDisksForAMachine) {
 
 TEST_F(PlanTest, StartsADiskWithAKernelOrFirmware) {
     const std::string disk = file("d", "QFI\xfb");
-    EXPECT_THAT(failure({disk}),
-                HasSubstr("it is a qcow2 disk, and a machine needs something that starts it; give --firmware"));
-    EXPECT_THAT(failure({"--disk", "other", disk}), HasSubstr("needs something that starts it"));
     for (const char* starter : {"--kernel", "--firmware", "--flash"}) {
         const auto made = plan({starter, "x", "--disk", "second", disk});
         ASSERT_TRUE(made) << made.error().message();
@@ -228,6 +224,33 @@ TEST_F(PlanTest, StartsADiskWithAKernelOrFirmware) {
     }
     EXPECT_THAT(failure({"--kernel", "x", disk, "ls"}), HasSubstr("command inside a machine"));
     EXPECT_THAT(failure({"--kernel", "x", file("v", "KDMV")}), HasSubstr("a VMDK disk, which doppel cannot read"));
+}
+
+TEST_F(PlanTest, StartsADiskThroughFirmwareWhenNoOptionSaysWhatStarts) {
+    const fs::path firmware = folder_ / "firmware/usr/share/qemu-efi-riscv64";
+    fs::create_directories(firmware);
+    const std::string code = firmware / "RISCV_VIRT_CODE.fd";
+    std::ofstream(code) << "code";
+    const std::string disk = file("d", "QFI\xfb");
+    auto made = plan({"--disk", "second,ro", disk});
+    ASSERT_TRUE(made) << made.error().message();
+    EXPECT_EQ(made->specification.code_flash, (machine::FlashChoice{.path = code, .read_only = true}));
+    EXPECT_EQ(made->specification.disks,
+              (std::vector<machine::DiskChoice>{{.path = disk}, {.path = "second", .read_only = true}}));
+    EXPECT_EQ(made->specification.networks.size(), 1u);
+    EXPECT_EQ(made->specification.memory, uint64_t{1} << 30);
+    EXPECT_THAT(made->level.why, HasSubstr("a qcow2 disk, started by " + code));
+
+    made = plan({"--disk", "raw,snapshot", "--net", "none", "--memory", "512M"});
+    ASSERT_TRUE(made) << made.error().message();
+    EXPECT_EQ(made->specification.code_flash, (machine::FlashChoice{.path = code, .read_only = true}));
+    EXPECT_EQ(made->specification.disks, (std::vector<machine::DiskChoice>{{.path = "raw", .snapshot = true}}));
+    EXPECT_TRUE(made->specification.networks.empty());
+    EXPECT_EQ(made->specification.memory, uint64_t{512} << 20);
+
+    EXPECT_THAT(usage({"--append", "quiet", disk}), HasSubstr("does not apply to a disk that starts by itself"));
+    EXPECT_THAT(usage({"--initrd", "i", "--disk", "raw"}), HasSubstr("does not apply to a disk that starts by itself"));
+    EXPECT_THAT(failure({disk, "ls"}), HasSubstr("command inside a machine"));
 }
 
 TEST_F(PlanTest, KnowsWhatIsNotBuiltFromWhatIsWrong) {

@@ -7,7 +7,7 @@ import sys
 import tempfile
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
-from support import guest  # noqa: E402
+from support import efi_disk, guest  # noqa: E402
 from support.guest import Machine, booted, check  # noqa: E402
 
 TOOLS = pathlib.Path(os.environ.get("DOPPEL_TOOLS", pathlib.Path(__file__).resolve().parents[2] / "build" / "tools"))
@@ -100,6 +100,20 @@ def test_u_boot_behind_opensbi_boots_the_guest_from_flash():
         check(machine.ask("nproc") == "2", "nproc")
         machine.send("poweroff\r")
         machine.ends_with(0)
+
+
+def test_a_disk_starts_through_the_firmware_that_is_found():
+    kernel, _, _ = guest.tiny()
+    with tempfile.TemporaryDirectory(prefix="doppel-test-") as name:
+        folder = pathlib.Path(name)
+        disk = folder / "disk"
+        disk.write_bytes(efi_disk.made_of(kernel.read_bytes()))
+        code = folder / "cache/doppel/firmware/usr/share/qemu-efi-riscv64/RISCV_VIRT_CODE.fd"
+        code.parent.mkdir(parents=True)
+        shutil.copyfile(tool("edk2-code.fd"), code)
+        with Machine(disk, environment=dict(os.environ, XDG_CACHE_HOME=str(folder / "cache"))) as machine:
+            machine.expect(rb"EFI stub: Booting Linux Kernel")
+            machine.expect(rb"Linux version [0-9]")
 
 
 def set_variable(machine):
