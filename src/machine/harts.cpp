@@ -83,7 +83,26 @@ void Harts::add_statistics(cpu::Statistics& statistics) const {
     }
 }
 
+namespace {
+
+// Guest calls that are open in translated code are on its thread's stack (translate/x86/native_state.h: two words
+// each), as many as a slice has instructions. The user's limit may be smaller.
+void ensure_stacks() {
+    constexpr size_t kStackBytes = 4 << 20;
+    pthread_attr_t attributes;
+    size_t bytes = 0;
+    if (pthread_getattr_default_np(&attributes) != 0) return;
+    if (pthread_attr_getstacksize(&attributes, &bytes) == 0 && bytes < kStackBytes) {
+        pthread_attr_setstacksize(&attributes, kStackBytes);
+        pthread_setattr_default_np(&attributes);
+    }
+    pthread_attr_destroy(&attributes);
+}
+
+}  // namespace
+
 Result<> Harts::create_threads() {
+    ensure_stacks();
     for (unsigned i = 0; i < count(); i++) {
         try {
             harts_[i]->thread = std::thread([this, i] { run_thread(i); });

@@ -112,7 +112,7 @@ class Runner final : public Vcpu, public NativeHost, private isa::riscv::EngineH
     static constexpr unsigned kJumpEntries = 4096;
     static constexpr unsigned kFetchEntries = 2048;  // a kernel and its processes run in as many pages
     // Instructions between two looks at the clock: timers are late by at most this. Translated code pays more for it.
-    static constexpr int64_t kSlice = 1 << 14, kNativeSlice = 1 << 16;
+    static constexpr int64_t kSlice = 1 << 14, kNativeSlice = 1 << 17;
 
     struct FetchEntry {
         uint64_t tag = 0;  // page | address space; 0 empty
