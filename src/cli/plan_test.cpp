@@ -105,12 +105,12 @@ TEST_F(PlanTest, PutsTheOptionsOverTheImage) {
 }
 
 TEST_F(PlanTest, ASystemOnADiskHasANetworkAndItsSharesLieWhereTheyDoOnTheHost) {
-    const auto made = plan({"--share", "/srv/work/", "--share", "/srv:/mnt", "debian:trixie"});
+    const auto made = plan({"--share", "/srv/files/", "--share", "/srv:/mnt", "debian:trixie"});
     ASSERT_TRUE(made) << made.error().message();
     EXPECT_EQ(made->image, "debian");
     EXPECT_EQ(made->specification.networks.size(), 1u);
     EXPECT_EQ(made->specification.memory, uint64_t{1} << 30);
-    EXPECT_EQ(made->specification.shares[0].guest, "/srv/work");
+    EXPECT_EQ(made->specification.shares[0].guest, "/srv/files");
     EXPECT_EQ(made->specification.shares[1].guest, "/mnt");
     const auto alone = plan({"--net", "none", "--memory", "256M", "debian:sid"});
     ASSERT_TRUE(alone) << alone.error().message();

@@ -13,29 +13,11 @@
 
 #include "base/file.h"
 #include "base/unique_fd.h"
+#include "image/make/archive_member.h"
 
 namespace doppel::image {
 
 namespace {
-
-struct FreeArchive {
-    void operator()(archive* a) const { archive_read_free(a); }
-};
-using ReadArchive = std::unique_ptr<archive, FreeArchive>;
-
-constexpr size_t kBlock = 64 * 1024;
-
-// The outer archive's member as the inner archive's input.
-struct Member {
-    archive* outer;
-    std::array<uint8_t, kBlock> block;
-
-    static la_ssize_t read(archive*, void* self, const void** data) {
-        auto* member = static_cast<Member*>(self);
-        *data = member->block.data();
-        return archive_read_data(member->outer, member->block.data(), member->block.size());
-    }
-};
 
 std::string_view without_root(std::string_view path) {
     if (path.starts_with("./")) path.remove_prefix(2);
@@ -85,7 +67,8 @@ class Extraction {
         inner_.reset(archive_read_new());
         if (!outer_ || !inner_) return bad("out of memory");
         archive_read_support_format_ar(outer_.get());
-        if (archive_read_open_filename(outer_.get(), deb_.c_str(), kBlock) != ARCHIVE_OK) return bad(why(outer_.get()));
+        if (archive_read_open_filename(outer_.get(), deb_.c_str(), kArchiveBlock) != ARCHIVE_OK)
+            return bad(why(outer_.get()));
         archive_entry* entry = nullptr;
         int status;
         while ((status = archive_read_next_header(outer_.get(), &entry)) == ARCHIVE_OK || status == ARCHIVE_WARN) {
@@ -101,7 +84,7 @@ class Extraction {
         archive_read_support_filter_xz(inner_.get());
         archive_read_support_filter_zstd(inner_.get());
         archive_read_support_filter_gzip(inner_.get());
-        if (archive_read_open(inner_.get(), &member_, nullptr, Member::read, nullptr) != ARCHIVE_OK)
+        if (archive_read_open(inner_.get(), &member_, nullptr, ArchiveMember::read, nullptr) != ARCHIVE_OK)
             return bad(why(inner_.get()));
         return {};
     }
@@ -144,7 +127,7 @@ class Extraction {
     // Of the file that `seek` found.
     template <class F>
     Result<> for_each_block(F take) {
-        std::array<uint8_t, kBlock> block;
+        std::array<uint8_t, kArchiveBlock> block;
         uint64_t total = 0;
         la_ssize_t got;
         while ((got = archive_read_data(inner_.get(), block.data(), block.size())) > 0) {
@@ -160,7 +143,7 @@ class Extraction {
     const std::filesystem::path& deb_;
     const StopRequest& stop_;
     const DebLimits& limits_;
-    Member member_{};
+    ArchiveMember member_{};
     ReadArchive outer_;  // the inner archive reads from it
     ReadArchive inner_;
 };

@@ -57,6 +57,14 @@ Task<Result<std::unique_ptr<BlockDevice>>> open_data(IoContext& io, const std::f
     co_return std::move(*file);
 }
 
+Disk disk_of(std::unique_ptr<qcow2::Image> image) {
+    Disk disk;
+    disk.qcow2 = image.get();
+    disk.device = std::move(image);
+    disk.format = Format::kQcow2;
+    return disk;
+}
+
 Task<Result<Disk>> open_qcow2(IoContext& io, const std::filesystem::path& path, const OpenOptions& options,
                               Chain& chain) {
     qcow2::Parts parts;
@@ -80,11 +88,7 @@ Task<Result<Disk>> open_qcow2(IoContext& io, const std::filesystem::path& path, 
     image_options.snapshot = options.snapshot;
     auto image = co_await qcow2::Image::open(std::move(parts), std::move(*header), std::move(image_options));
     if (!image) co_return fail(std::move(image).error());
-    Disk disk;
-    disk.qcow2 = image->get();
-    disk.device = std::move(*image);
-    disk.format = Format::kQcow2;
-    co_return disk;
+    co_return disk_of(std::move(*image));
 }
 
 Task<Result<Disk>> adopt_qcow2(std::unique_ptr<RawFile> file, std::filesystem::path path) {
@@ -98,11 +102,7 @@ Task<Result<Disk>> adopt_qcow2(std::unique_ptr<RawFile> file, std::filesystem::p
     qcow2::ImageOptions image_options;
     auto image = co_await qcow2::Image::open(std::move(parts), std::move(*header), std::move(image_options));
     if (!image) co_return fail(std::move(image).error());
-    Disk disk;
-    disk.qcow2 = image->get();
-    disk.device = std::move(*image);
-    disk.format = Format::kQcow2;
-    co_return disk;
+    co_return disk_of(std::move(*image));
 }
 
 Result<Format> recognise_open(int file, const std::filesystem::path& path) {

@@ -12,31 +12,14 @@
 #include <string_view>
 
 #include "base/file.h"
+#include "image/make/archive_member.h"
 
 namespace doppel::image {
 namespace {
 
-constexpr size_t kBlock = 64 * 1024;
 constexpr uint64_t kControlLimit = 16 << 20;      // bytes of a member of the control archive
 constexpr uint64_t kUnpackedLimit = 16ull << 30;  // bytes of a package
 constexpr uint32_t kOwnBits = 0777, kAllBits = 07777;
-
-struct FreeArchive {
-    void operator()(archive* a) const { archive_read_free(a); }
-};
-using ReadArchive = std::unique_ptr<archive, FreeArchive>;
-
-// The outer archive's member as the inner archive's input.
-struct Member {
-    archive* outer;
-    std::array<uint8_t, kBlock> block;
-
-    static la_ssize_t read(archive*, void* self, const void** data) {
-        auto* member = static_cast<Member*>(self);
-        *data = member->block.data();
-        return archive_read_data(member->outer, member->block.data(), member->block.size());
-    }
-};
 
 bool is_plain(std::string_view path) {
     return std::ranges::none_of(path, [](unsigned char c) { return c < 0x20 || c == 0x7f; });
@@ -54,13 +37,14 @@ class Unpacking {
   public:
     Unpacking(const std::filesystem::path& deb, TreeWriter& tree, std::vector<Attributes>& attributes,
               const StopRequest& stop)
-        : deb_(deb), tree_(tree), attributes_(attributes), stop_(stop), member_(std::make_unique<Member>()) {}
+        : deb_(deb), tree_(tree), attributes_(attributes), stop_(stop), member_(std::make_unique<ArchiveMember>()) {}
 
     Result<UnpackedPackage> run() {
         outer_.reset(archive_read_new());
         if (!outer_) return bad("out of memory");
         archive_read_support_format_ar(outer_.get());
-        if (archive_read_open_filename(outer_.get(), deb_.c_str(), kBlock) != ARCHIVE_OK) return bad(why(outer_.get()));
+        if (archive_read_open_filename(outer_.get(), deb_.c_str(), kArchiveBlock) != ARCHIVE_OK)
+            return bad(why(outer_.get()));
         archive_entry* entry = nullptr;
         bool has_data = false;
         int status;
@@ -96,7 +80,7 @@ class Unpacking {
         archive_read_support_filter_xz(inner_.get());
         archive_read_support_filter_zstd(inner_.get());
         archive_read_support_filter_gzip(inner_.get());
-        if (archive_read_open(inner_.get(), member_.get(), nullptr, Member::read, nullptr) != ARCHIVE_OK)
+        if (archive_read_open(inner_.get(), member_.get(), nullptr, ArchiveMember::read, nullptr) != ARCHIVE_OK)
             return bad(why(inner_.get()));
         archive_entry* entry = nullptr;
         int status;
@@ -162,8 +146,8 @@ class Unpacking {
     std::vector<Attributes>& attributes_;
     const StopRequest& stop_;
     UnpackedPackage package_;
-    std::unique_ptr<Member> member_;
-    std::array<uint8_t, kBlock> block_;
+    std::unique_ptr<ArchiveMember> member_;
+    std::array<uint8_t, kArchiveBlock> block_;
     ReadArchive outer_;  // the inner archive reads from it
     ReadArchive inner_;
 };
